@@ -1,0 +1,1 @@
+"""HTTP beside Streamlit: sign-in links, health, security middleware."""

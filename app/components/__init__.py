@@ -1,0 +1,1 @@
+"""Drawing shared by pages; each file is a noun with show(...)."""

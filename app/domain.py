@@ -1,0 +1,299 @@
+"""The glossary as code: the words that services, pages, formats and maths share. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Outcome(StrEnum):
+    """What a vote says; exactly these strings stand in the database, the API and exports."""
+
+    MODEL_A = "model_a"
+    MODEL_B = "model_b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+
+
+class Side(StrEnum):
+    """A place on the rater's screen, kept apart from model_a and model_b."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Answer(StrEnum):
+    """What a rater can say about the two sides on the screen; ``skip`` is "can't judge" and carries no outcome."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    SKIP = "skip"
+
+
+class Role(StrEnum):
+    """What an account may reach; each role reaches all that the ones before it reach."""
+
+    RATER = "rater"
+    RESEARCHER = "researcher"
+    ADMIN = "admin"
+
+    def reaches(self, other: Role) -> bool:
+        """Whether this role includes the rights of ``other``."""
+        order = list(Role)
+        return order.index(Role(self.value)) >= order.index(Role(other.value))
+
+
+class ExperimentStatus(StrEnum):
+    """The life of an experiment."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
+
+class BattleStatus(StrEnum):
+    """Where a battle stands: on a screen, put aside by an undo, answered, skipped, or given back to the pool."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    VOTED = "voted"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Purpose(StrEnum):
+    """Why a battle was served (or that it came with a file)."""
+
+    NORMAL = "normal"
+    GOLD = "gold"
+    REPEAT = "repeat"
+    PRACTICE = "practice"
+    CALIBRATION = "calibration"
+    IMPORTED = "imported"
+
+
+class Act(StrEnum):
+    """What a vote row records; votes are append-only, so taking one back is a row too."""
+
+    VOTE = "vote"
+    SKIP = "skip"
+    UNDO = "undo"
+
+
+class GenerationStatus(StrEnum):
+    """Whether a generation can be shown to raters."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+class Input(StrEnum):
+    """The device of a vote."""
+
+    SCREEN = "screen"
+    API = "api"
+    FILE = "file"
+    SIMULATED = "simulated"
+
+
+# ------------------------------------------------------------------------------------------------ people
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is signed in, as the database knows it at this moment."""
+
+    account_id: UUID
+    name: str
+    role: Role
+    experiment_id: UUID | None = None  # the study that the invite was for, where it named one
+
+
+# ------------------------------------------------------------------------------------------------ rows of files
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """One prompt of a file: ``id`` is the file's own identifier, unique within it."""
+
+    line: int
+    id: str
+    messages: tuple[Message, ...]
+    reference: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model of a file."""
+
+    line: int
+    name: str
+    version: str = ""
+    organisation: str = ""
+    licence: str = ""
+    provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """One output of a file; exactly one of ``prompt_id`` and ``prompt`` (the text itself) is set."""
+
+    line: int
+    model: str
+    output: str
+    prompt_id: str | None = None
+    prompt: str | None = None
+    latency_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """One vote of a file. ``left`` says which model stood on the left; None where the file does not say."""
+
+    line: int
+    model_a: str
+    model_b: str
+    outcome: Outcome
+    left: str | None = None  # "model_a" | "model_b"
+    prompt_id: str | None = None
+    rater: str | None = None
+    voted_at: datetime | None = None
+    weight: float = 1.0
+    columns: Mapping[str, object] = field(default_factory=dict)  # the remaining columns, as read
+
+
+# ------------------------------------------------------------------------------------------------ voting
+
+
+@dataclass(frozen=True, slots=True)
+class BlindBattle:
+    """What a rater may know of a battle. There is no field for a model, arm, latency or token count."""
+
+    id: UUID
+    prompt: tuple[Message, ...]
+    left: str
+    right: str
+    answers: tuple[Answer, ...] = tuple(Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A rater's own count; ``quota`` is None when only the study's end limits it."""
+
+    n_votes: int
+    quota: int | None
+    can_undo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What a rater may know of an experiment."""
+
+    id: UUID
+    title: str
+    guidelines: str
+    status: ExperimentStatus
+    min_dwell_ms: int
+
+
+# ------------------------------------------------------------------------------------------------ ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the maths sees of a vote; ``weight`` is a count. ``left`` names the side shown first, where known."""
+
+    model_a: str
+    model_b: str
+    outcome: Outcome
+    weight: float = 1.0
+    left: str | None = None  # "model_a" | "model_b"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRating:
+    """One row of a ranking.
+
+    ``rating``, ``se``, ``lower`` and ``upper`` are in logits and sum to zero within a component; they are None where
+    the method gives none. ``rank_lower``..``rank_upper`` is the simultaneous rank interval (1 is best). ``component``
+    numbers the group of models that are connected by votes; ranks of two components are not comparable. ``bounded`` is
+    False when the votes put no finite bound on the rating (the model won or lost all its votes, say).
+    """
+
+    model: str
+    rating: float | None
+    se: float | None
+    lower: float | None
+    upper: float | None
+    rank: int | None
+    rank_lower: int | None
+    rank_upper: int | None
+    n_votes: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+    component: int = 0
+    bounded: bool = True
+
+    @property
+    def win_rate(self) -> float | None:
+        """Share of votes won, a tie or both-bad counting half; None without votes."""
+        return None if not self.n_votes else (self.wins + 0.5 * (self.ties + self.both_bad)) / self.n_votes
+
+    @property
+    def both_bad_rate(self) -> float | None:
+        """Share of votes in which both sides were called bad; None without votes."""
+        return None if not self.n_votes else self.both_bad / self.n_votes
+
+
+@dataclass(frozen=True, slots=True)
+class PairTest:
+    """The difference ``model_a - model_b`` in logits, with its standard error, p-value and Holm-adjusted p-value."""
+
+    model_a: str
+    model_b: str
+    difference: float
+    se: float
+    p: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The ordered result of a ranking method, best first within each component, components by votes."""
+
+    method: str
+    models: tuple[ModelRating, ...]
+    n_votes: int
+    confidence: float
+    components: tuple[tuple[str, ...], ...]
+    log_likelihood: float | None = None
+    pairs: tuple[PairTest, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def connected(self) -> bool:
+        """Whether votes connect all models, so that one list is meaningful."""
+        return len(self.components) <= 1

@@ -1,0 +1,96 @@
+"""The exception tree: everything that Bakeoff raises on purpose.
+
+BakeoffError
+├── ConfigurationError      a setting is wrong; its name and what would be right
+│   └── DatabaseTooNew      the database was written by a newer Bakeoff
+├── NotFoundError           no such thing, or not yours (the two are never told apart)
+├── NotAllowedError         signed in, but the role does not reach this
+├── SignInError             link unknown, used, expired, or too many tries
+├── InvalidInputError       a value a person can correct
+│   └── BadFileError        a file was refused whole; .problems names each bad row
+├── ConflictError           the thing changed meanwhile, or its state forbids this
+├── VoteRefusedError        the vote was not stored; the battle stays on the screen
+│   └── TooEarlyError       it came before the minimum dwell time
+└── RankingError            a number that we would not believe was not returned
+    ├── NotConvergedError   the optimiser did not reach its tolerance
+    └── NotOrderedError     an order-dependent method was given unordered votes
+
+Services raise these; pages, routes and the command line translate them at the edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BakeoffError(Exception):
+    """Base of all errors that Bakeoff raises on purpose; str() is fit to be shown to a person."""
+
+
+class ConfigurationError(BakeoffError):
+    """A setting is wrong."""
+
+
+class DatabaseTooNew(ConfigurationError):  # noqa: N818 - reads as the sentence it is
+    """The database's schema is newer than this application."""
+
+
+class NotFoundError(BakeoffError):
+    """No such thing, or it belongs to somebody else."""
+
+
+class NotAllowedError(BakeoffError):
+    """The signed-in role does not reach this."""
+
+
+class SignInError(BakeoffError):
+    """A sign-in link is unknown, used up, expired, or there were too many tries."""
+
+
+class InvalidInputError(BakeoffError):
+    """A value that a person can correct."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One bad row of a file: its line (1-based; 0 for the file as a whole) and the reason."""
+
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}" if self.line else self.reason
+
+
+class BadFileError(InvalidInputError):
+    """A file was refused whole; ``problems`` names each bad row found."""
+
+    def __init__(self, problems: list[RowProblem]) -> None:
+        self.problems = problems
+        shown = "; ".join(str(problem) for problem in problems[:5])
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        super().__init__(f"Nothing was imported. {shown}{more}")
+
+
+class ConflictError(BakeoffError):
+    """The thing changed meanwhile, or its state forbids this."""
+
+
+class VoteRefusedError(BakeoffError):
+    """The vote was not stored; the battle stays on the screen."""
+
+
+class TooEarlyError(VoteRefusedError):
+    """The vote came before the minimum dwell time had passed."""
+
+
+class RankingError(BakeoffError):
+    """A number that we would not believe was not returned."""
+
+
+class NotConvergedError(RankingError):
+    """The optimiser did not reach its tolerance."""
+
+
+class NotOrderedError(RankingError):
+    """An order-dependent method was given votes without an order."""

@@ -1,0 +1,1 @@
+"""Use cases, one transaction each, in plain values: no streamlit, no SQL."""

@@ -1,0 +1,1 @@
+"""The only SQL: engine, tables, one query file per aggregate, migrations."""
