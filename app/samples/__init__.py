@@ -1,0 +1,1 @@
+"""Sample prompts, models and generations for ``bakeoff demo``, written for Bakeoff; Apache-2.0."""
