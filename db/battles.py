@@ -1,0 +1,317 @@
+"""Battles and the pair counts that hold an experiment's quota.
+
+The statements stand ready-made at the top: building one anew for every vote would cost more than running it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Integer, Row, bindparam, case, cast, func, insert, or_, select, update
+from sqlmodel import Session
+
+from app.domain import BattleStatus, Message, Purpose
+from app.errors import NotFoundError
+from db.columns import new_id
+from db.tables import Account, Battle, Experiment, Generation, Pair, Prompt, Vote, tables_of
+
+account, battle, experiment, generation, pair, prompt, vote = tables_of(
+    Account, Battle, Experiment, Generation, Pair, Prompt, Vote
+)
+_a, _b = generation.alias("a"), generation.alias("b")
+_ON_SCREEN = (BattleStatus.OPEN, BattleStatus.WAITING)
+
+_LOCK_RATER = select(account.c.is_blocked).where(account.c.id == bindparam("rater_id")).with_for_update()
+_MINE = (
+    select(battle.c.id, battle.c.status)
+    .where(
+        battle.c.rater_id == bindparam("rater_id"),
+        battle.c.experiment_id == bindparam("experiment_id"),
+        battle.c.status.in_(_ON_SCREEN),
+    )
+    # "open" sorts before "waiting"; those that an undo put aside come back in the order in which they were drawn.
+    .order_by(battle.c.status, battle.c.assigned_at)
+    .limit(1)
+)
+_CONTENT = (
+    select(battle.c.is_a_left, prompt.c.messages, _a.c.parts.label("parts_a"), _b.c.parts.label("parts_b"))
+    .select_from(
+        battle.join(prompt, battle.c.prompt_id == prompt.c.id)
+        .join(_a, battle.c.generation_a_id == _a.c.id)
+        .join(_b, battle.c.generation_b_id == _b.c.id)
+    )
+    .where(battle.c.id == bindparam("battle_id"))
+)
+_FOR_VOTE = (
+    select(
+        battle.c.id,
+        battle.c.experiment_id,
+        battle.c.pair_id,
+        battle.c.status,
+        battle.c.is_a_left,
+        battle.c.shown_at,
+        battle.c.n_revisions,
+        experiment.c.status.label("experiment_status"),
+        experiment.c.min_dwell_ms,
+        experiment.c.lease_minutes,
+    )
+    .select_from(battle.join(experiment, battle.c.experiment_id == experiment.c.id))
+    .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
+    .with_for_update(of=battle)
+)
+_PAIR_COUNTS = select(pair.c.position, pair.c.n_taken).where(
+    pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_taken < bindparam("quota")
+)
+_SEEN = select(battle.c.pair_id, battle.c.prompt_id).where(
+    battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id")
+)
+_SIDES = (
+    select(
+        battle.c.prompt_id,
+        func.count().label("n"),
+        func.sum(case((battle.c.is_a_left.is_(True), 1), else_=0)).label("n_left"),
+    )
+    .where(
+        battle.c.pair_id == bindparam("pair_id"),
+        battle.c.status.in_((*_ON_SCREEN, BattleStatus.VOTED)),
+    )
+    .group_by(battle.c.prompt_id)
+)
+_TAKE = (
+    update(pair)
+    .where(pair.c.id == bindparam("pair"), pair.c.n_taken < bindparam("quota"))
+    .values(n_taken=pair.c.n_taken + 1)
+    .returning(pair.c.id)
+)
+_COUNT_PAIR = (
+    update(pair)
+    .where(pair.c.id == bindparam("pair"))
+    .values(
+        n_taken=pair.c.n_taken + cast(bindparam("taken"), Integer),
+        n_votes=pair.c.n_votes + cast(bindparam("votes"), Integer),
+    )
+)
+_SET_STATUS = (
+    update(battle)
+    .where(battle.c.id == bindparam("battle"))
+    .values(
+        status=bindparam("to"),
+        shown_at=bindparam("shown"),
+        lease_until=bindparam("lease"),
+        n_revisions=bindparam("revisions"),
+    )
+)
+_PROGRESS = select(func.count()).where(
+    battle.c.rater_id == bindparam("rater_id"),
+    battle.c.experiment_id == bindparam("experiment_id"),
+    battle.c.status == BattleStatus.VOTED,
+)
+_HAS_ANSWERED = (
+    select(battle.c.id)
+    .where(
+        battle.c.rater_id == bindparam("rater_id"),
+        battle.c.experiment_id == bindparam("experiment_id"),
+        battle.c.status.in_((BattleStatus.VOTED, BattleStatus.SKIPPED)),
+    )
+    .limit(1)
+)
+_HAS_ROOM = (
+    select(pair.c.id)
+    .where(pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_votes < bindparam("quota"))
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What stands on the screen; the sides are already in place."""
+
+    prompt: tuple[Message, ...]
+    left: str
+    right: str
+
+
+def lock_rater(session: Session, *, rater_id: UUID) -> None:
+    """Hold this rater's voting to one transaction at a time; raises NotFoundError for an unknown or blocked rater."""
+    is_blocked = session.execute(_LOCK_RATER, {"rater_id": rater_id}).scalar_one_or_none()
+    if is_blocked is None or is_blocked:
+        raise NotFoundError("This rater can't vote.")
+
+
+def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[Any] | None:
+    """The battle (id, status) that this rater has on the screen, else the one put aside by an undo."""
+    return session.execute(_MINE, {"rater_id": rater_id, "experiment_id": experiment_id}).first()
+
+
+def get_content(session: Session, *, battle_id: UUID) -> Content:
+    """The texts of a battle by side."""
+    row = session.execute(_CONTENT, {"battle_id": battle_id}).one()
+    texts = [_text(row.parts_a), _text(row.parts_b)]
+    left, right = texts if row.is_a_left else reversed(texts)
+    return Content(tuple(Message(m["role"], m["content"]) for m in row.messages), left, right)
+
+
+def _text(parts: list[dict[str, Any]]) -> str:
+    return "\n\n".join(part["text"] for part in parts if part["type"] == "text")
+
+
+def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Row[Any]:
+    """The battle with its experiment's rules, locked; raises NotFoundError when it isn't this rater's."""
+    row = session.execute(_FOR_VOTE, {"battle_id": battle_id, "rater_id": rater_id}).first()
+    if row is None:
+        raise NotFoundError("There is no such battle.")
+    return row
+
+
+def list_pair_counts(session: Session, *, experiment_id: UUID, quota: int) -> list[tuple[int, int]]:
+    """(position, n_taken) of the pairs that still have room."""
+    rows = session.execute(_PAIR_COUNTS, {"experiment_id": experiment_id, "quota": quota})
+    return [tuple(row) for row in rows]
+
+
+def list_seen(session: Session, *, rater_id: UUID, experiment_id: UUID) -> list[tuple[UUID, UUID]]:
+    """(pair, prompt) of every battle that this rater was ever served."""
+    rows = session.execute(_SEEN, {"rater_id": rater_id, "experiment_id": experiment_id})
+    return [tuple(row) for row in rows]
+
+
+def count_sides(session: Session, *, pair_id: UUID) -> dict[UUID, tuple[int, int]]:
+    """For each prompt of a pair: (battles that count, those with model a on the left)."""
+    return {row.prompt_id: (row.n, row.n_left) for row in session.execute(_SIDES, {"pair_id": pair_id})}
+
+
+def take_pair(session: Session, *, pair_id: UUID, quota: int) -> bool:
+    """Reserve one vote of the pair's quota; False when somebody took the last one meanwhile."""
+    return session.execute(_TAKE, {"pair": pair_id, "quota": quota}).first() is not None
+
+
+def count_pair(session: Session, *, pair_id: UUID, taken: int, votes: int) -> None:
+    """Change the counts of a pair."""
+    session.execute(_COUNT_PAIR, {"pair": pair_id, "taken": taken, "votes": votes})
+
+
+def add_battle(session: Session, **values: Any) -> UUID:
+    """Store a battle; the keywords are its columns."""
+    battle_id = new_id()
+    session.execute(insert(battle), {"id": battle_id, "n_revisions": 0, **values})
+    return battle_id
+
+
+def add_battles(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store many battles at once; each row gives every column."""
+    session.execute(insert(battle), list(rows))
+
+
+def set_status(
+    session: Session,
+    *,
+    battle_id: UUID,
+    status: BattleStatus,
+    shown_at: datetime,
+    lease_until: datetime,
+    n_revisions: int,
+) -> None:
+    """Move a battle on."""
+    session.execute(
+        _SET_STATUS,
+        {"battle": battle_id, "to": status, "shown": shown_at, "lease": lease_until, "revisions": n_revisions},
+    )
+
+
+def show_again(session: Session, *, battle_id: UUID, now: datetime, lease_until: datetime) -> None:
+    """Put a battle that was set aside back on the screen."""
+    session.execute(
+        update(battle)
+        .where(battle.c.id == battle_id)
+        .values(status=BattleStatus.OPEN, shown_at=now, lease_until=lease_until)
+    )
+
+
+def put_aside(session: Session, *, rater_id: UUID, experiment_id: UUID) -> None:
+    """Set the battle on the rater's screen aside, to be shown again after an earlier one."""
+    session.execute(
+        update(battle)
+        .where(
+            battle.c.rater_id == rater_id,
+            battle.c.experiment_id == experiment_id,
+            battle.c.status == BattleStatus.OPEN,
+        )
+        .values(status=BattleStatus.WAITING)
+    )
+
+
+def renew_lease(session: Session, *, battle_id: UUID, lease_until: datetime) -> None:
+    """Keep a battle reserved for the rater who looks at it."""
+    session.execute(update(battle).where(battle.c.id == battle_id).values(lease_until=lease_until))
+
+
+def restart_dwell(session: Session, *, battle_id: UUID, now: datetime) -> None:
+    """Count the dwell time anew, so that a key held down never becomes a vote."""
+    session.execute(update(battle).where(battle.c.id == battle_id).values(shown_at=now))
+
+
+def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID) -> UUID | None:
+    """The battle that this rater answered or skipped last."""
+    return session.execute(
+        select(battle.c.id)
+        .select_from(battle.join(vote, vote.c.battle_id == battle.c.id))
+        .where(
+            battle.c.rater_id == rater_id,
+            battle.c.experiment_id == experiment_id,
+            battle.c.status.in_((BattleStatus.VOTED, BattleStatus.SKIPPED)),
+            vote.c.superseded_by.is_(None),
+        )
+        .order_by(vote.c.voted_at.desc(), vote.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def count_voted(session: Session, *, rater_id: UUID, experiment_id: UUID) -> int:
+    """How many battles this rater has voted on."""
+    n: int = session.execute(_PROGRESS, {"rater_id": rater_id, "experiment_id": experiment_id}).scalar_one()
+    return n
+
+
+def has_answered(session: Session, *, rater_id: UUID, experiment_id: UUID) -> bool:
+    """Whether there is anything that this rater could take back."""
+    return session.execute(_HAS_ANSWERED, {"rater_id": rater_id, "experiment_id": experiment_id}).first() is not None
+
+
+def has_room(session: Session, *, experiment_id: UUID, quota: int) -> bool:
+    """Whether any pair still lacks votes."""
+    return session.execute(_HAS_ROOM, {"experiment_id": experiment_id, "quota": quota}).first() is not None
+
+
+def release_expired(session: Session, *, experiment_id: UUID, now: datetime) -> int:
+    """Give battles whose lease has run out back to the pool; returns how many."""
+    rows = session.execute(
+        update(battle)
+        .where(battle.c.experiment_id == experiment_id, battle.c.status.in_(_ON_SCREEN), battle.c.lease_until < now)
+        .values(status=BattleStatus.EXPIRED)
+        .returning(battle.c.pair_id)
+    ).all()
+    for row in rows:
+        count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
+    return len(rows)
+
+
+def count_balance(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
+    """Per pair: battles served and those with model a on the left, for the balance check of a study."""
+    return list(
+        session.execute(
+            select(
+                battle.c.pair_id,
+                func.count().label("n"),
+                func.sum(case((battle.c.is_a_left.is_(True), 1), else_=0)).label("n_left"),
+            )
+            .where(
+                battle.c.experiment_id == experiment_id,
+                or_(battle.c.purpose == Purpose.NORMAL, battle.c.purpose == Purpose.IMPORTED),
+            )
+            .group_by(battle.c.pair_id)
+        )
+    )

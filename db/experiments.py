@@ -1,0 +1,146 @@
+"""Experiments, their arms and their pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlmodel import Session, col
+
+from app.domain import ExperimentStatus
+from app.errors import NotFoundError
+from db.tables import Arm, Experiment, Model, Pair, PromptSet, tables_of
+
+arm, experiment, model, pair, prompt_set = tables_of(Arm, Experiment, Model, Pair, PromptSet)
+
+_GET = select(*experiment.c).where(experiment.c.id == bindparam("experiment_id"))
+_RUNNING = (
+    select(experiment.c.id)
+    .where(experiment.c.status == ExperimentStatus.RUNNING)
+    .order_by(experiment.c.started_at.desc(), experiment.c.id.desc())
+)
+
+
+def add_experiment(session: Session, **values: Any) -> Experiment:
+    """Store an experiment; the keywords are its columns."""
+    row = Experiment(**values)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def get_experiment(session: Session, *, experiment_id: UUID) -> Row[Any]:
+    """All columns of an experiment; raises NotFoundError."""
+    row = session.execute(_GET, {"experiment_id": experiment_id}).first()
+    if row is None:
+        raise NotFoundError("There is no such experiment.")
+    return row
+
+
+def lock_experiment(session: Session, *, experiment_id: UUID) -> Experiment:
+    """The experiment, held for a change of its state; raises NotFoundError."""
+    row: Experiment | None = session.execute(
+        select(Experiment).where(col(Experiment.id) == experiment_id).with_for_update()
+    ).scalar_one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such experiment.")
+    return row
+
+
+def find_by_key(session: Session, *, key: str) -> UUID | None:
+    """The experiment of this key."""
+    return session.execute(select(experiment.c.id).where(experiment.c.key == key)).scalar_one_or_none()
+
+
+def find_running(session: Session) -> UUID | None:
+    """The running experiment that started last."""
+    return session.execute(_RUNNING.limit(1)).scalar_one_or_none()
+
+
+def list_running(session: Session) -> list[UUID]:
+    """All running experiments, the one that started last first."""
+    return list(session.execute(_RUNNING).scalars())
+
+
+def list_experiments(session: Session) -> list[Row[Any]]:
+    """All experiments with counts of their arms and votes, newest first."""
+    arms = select(arm.c.experiment_id, func.count().label("n")).group_by(arm.c.experiment_id).subquery()
+    votes = (
+        select(pair.c.experiment_id, func.sum(pair.c.n_votes).label("n"), func.count().label("n_pairs"))
+        .group_by(pair.c.experiment_id)
+        .subquery()
+    )
+    return list(
+        session.execute(
+            select(
+                *experiment.c,
+                prompt_set.c.name.label("prompt_set"),
+                prompt_set.c.version.label("prompt_set_version"),
+                func.coalesce(arms.c.n, 0).label("n_models"),
+                func.coalesce(votes.c.n, 0).label("n_votes"),
+                func.coalesce(votes.c.n_pairs, 0).label("n_pairs"),
+            )
+            .select_from(
+                experiment.outerjoin(prompt_set, experiment.c.prompt_set_id == prompt_set.c.id)
+                .outerjoin(arms, arms.c.experiment_id == experiment.c.id)
+                .outerjoin(votes, votes.c.experiment_id == experiment.c.id)
+            )
+            .order_by(experiment.c.id.desc())
+        )
+    )
+
+
+def set_arms(session: Session, *, experiment_id: UUID, model_ids: Iterable[UUID]) -> None:
+    """Replace the compared models of a draft."""
+    session.execute(delete(arm).where(arm.c.experiment_id == experiment_id))
+    session.add_all(
+        Arm(experiment_id=experiment_id, model_id=model_id, position=i) for i, model_id in enumerate(model_ids)
+    )
+    session.flush()
+
+
+def list_arms(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
+    """The compared models (model_id, name, version, organisation, licence), in their order."""
+    return list(
+        session.execute(
+            select(arm.c.model_id, arm.c.role, model.c.name, model.c.version, model.c.organisation, model.c.licence)
+            .select_from(arm.join(model, arm.c.model_id == model.c.id))
+            .where(arm.c.experiment_id == experiment_id)
+            .order_by(arm.c.position)
+        )
+    )
+
+
+def add_pairs(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store many pairs at once; each row gives every column."""
+    session.execute(insert(pair), list(rows))
+
+
+def list_pairs(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
+    """The pairs (id, model_a_id, model_b_id, n_taken, n_votes), by position."""
+    return list(
+        session.execute(
+            select(pair.c.id, pair.c.model_a_id, pair.c.model_b_id, pair.c.n_taken, pair.c.n_votes)
+            .where(pair.c.experiment_id == experiment_id)
+            .order_by(pair.c.position)
+        )
+    )
+
+
+def set_status(session: Session, *, experiment_id: UUID, status: ExperimentStatus, **values: Any) -> None:
+    """Move an experiment on; the keywords are further columns to set."""
+    session.execute(update(experiment).where(experiment.c.id == experiment_id).values(status=status, **values))
+
+
+def complete(session: Session, *, experiment_id: UUID, now: datetime) -> bool:
+    """End a running experiment because its quota is full; False when it isn't running any more."""
+    done = session.execute(
+        update(experiment)
+        .where(experiment.c.id == experiment_id, experiment.c.status == ExperimentStatus.RUNNING)
+        .values(status=ExperimentStatus.COMPLETED, ended_at=now, stop_reason="All pairs have their votes.")
+        .returning(experiment.c.id)
+    )
+    return done.first() is not None

@@ -1,0 +1,113 @@
+"""Language models and their generations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, insert, select
+from sqlmodel import Session
+
+from app.domain import GenerationStatus
+from db.tables import Arm, Generation, Model, Prompt, tables_of
+
+arm, generation, model, prompt = tables_of(Arm, Generation, Model, Prompt)
+
+
+def add_models(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store many models at once; each row gives every column."""
+    session.execute(insert(model), list(rows))
+
+
+def list_models(session: Session) -> list[Row[Any]]:
+    """All models with the number of their usable and unusable generations, by name."""
+    usable = func.count(generation.c.id).filter(generation.c.status == GenerationStatus.OK)
+    return list(
+        session.execute(
+            select(
+                model.c.id,
+                model.c.name,
+                model.c.version,
+                model.c.organisation,
+                model.c.licence,
+                model.c.provider_id,
+                usable.label("n_generations"),
+                (func.count(generation.c.id) - usable).label("n_unusable"),
+            )
+            .select_from(model.outerjoin(generation, generation.c.model_id == model.c.id))
+            .group_by(model.c.id)
+            .order_by(model.c.name, model.c.version)
+        )
+    )
+
+
+def list_model_names(session: Session) -> dict[str, UUID]:
+    """The newest model of each name."""
+    rows = session.execute(select(model.c.name, model.c.id).order_by(model.c.created_at, model.c.id))
+    return {row.name: row.id for row in rows}
+
+
+def get_models(session: Session, *, model_ids: Iterable[UUID]) -> dict[UUID, Row[Any]]:
+    """Models (id, name, version, organisation, licence) by id."""
+    rows = session.execute(
+        select(model.c.id, model.c.name, model.c.version, model.c.organisation, model.c.licence).where(
+            model.c.id.in_(list(model_ids))
+        )
+    )
+    return {row.id: row for row in rows}
+
+
+def add_generations(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store many generations at once; each row gives every column."""
+    session.execute(insert(generation), list(rows))
+
+
+def list_generation_keys(session: Session, *, prompt_ids: Iterable[UUID]) -> dict[tuple[UUID, UUID], UUID]:
+    """The generation that exists for each (model, prompt) among these prompts."""
+    rows = session.execute(
+        select(generation.c.model_id, generation.c.prompt_id, generation.c.id).where(
+            generation.c.prompt_id.in_(list(prompt_ids))
+        )
+    )
+    return {(row.model_id, row.prompt_id): row.id for row in rows}
+
+
+def list_coverage(session: Session, *, prompt_set_id: UUID) -> list[Row[Any]]:
+    """Rows (model_id, prompt_id, status) of every generation for a prompt set."""
+    return list(
+        session.execute(
+            select(generation.c.model_id, generation.c.prompt_id, generation.c.status)
+            .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
+            .where(prompt.c.prompt_set_id == prompt_set_id)
+        )
+    )
+
+
+def list_usable(
+    session: Session, *, experiment_id: UUID, prompt_set_id: UUID, until: datetime | None
+) -> list[Row[Any]]:
+    """Rows (model_id, prompt_id, id) of the generations that an experiment may show.
+
+    ``until`` is the start of the experiment: what was added later doesn't join a frozen design.
+    """
+    frozen = () if until is None else (generation.c.created_at <= until,)
+    return list(
+        session.execute(
+            select(generation.c.model_id, generation.c.prompt_id, generation.c.id)
+            .select_from(
+                generation.join(prompt, generation.c.prompt_id == prompt.c.id).join(
+                    arm, arm.c.model_id == generation.c.model_id
+                )
+            )
+            .where(
+                arm.c.experiment_id == experiment_id,
+                prompt.c.prompt_set_id == prompt_set_id,
+                generation.c.status == GenerationStatus.OK,
+                generation.c.sample == 0,
+                *frozen,
+            )
+            .order_by(generation.c.id)
+        )
+    )

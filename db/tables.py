@@ -1,0 +1,265 @@
+"""All tables. A language model is a ``Model`` here, which is why this file isn't called models.py.
+
+Ids are UUIDv7, times are UTC, enums are strings with check constraints. There are no lazy relationships: rows leave
+``db`` only as finished values.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, CheckConstraint, Column, Index, Text, UniqueConstraint, text
+from sqlalchemy import Table as SqlTable
+from sqlmodel import Field, SQLModel
+
+from app.domain import Act, BattleStatus, ExperimentStatus, GenerationStatus, Input, Outcome, Purpose, Role
+from db.columns import UtcDateTime, enum_type, new_id
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def tables_of(*models: type[SQLModel]) -> tuple[SqlTable, ...]:
+    """The SQLAlchemy tables behind these classes, for the query files."""
+    return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
+
+
+class Table(SQLModel):
+    """What all tables share: an id that sorts by time of creation."""
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+
+
+class Account(Table, table=True):
+    """A person, or a rater of an imported or simulated study (``origin`` says which)."""
+
+    name: str = Field(unique=True, max_length=200)
+    role: Role = Field(sa_type=enum_type(Role))
+    origin: str = Field(default="invite", max_length=16)
+    experiment_id: UUID | None = Field(default=None, foreign_key="experiment.id")
+    is_blocked: bool = False
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Invite(Table, table=True):
+    """A link that makes an account of ``role``; the database knows only the hash of its token."""
+
+    token_hash: str = Field(unique=True, max_length=64)
+    role: Role = Field(sa_type=enum_type(Role))
+    label: str = Field(default="", max_length=200)
+    experiment_id: UUID | None = Field(default=None, foreign_key="experiment.id")
+    max_uses: int
+    n_uses: int = 0
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WebSession(Table, table=True):
+    """A signed-in browser: the hash of its cookie's token. Until the invite is accepted it has no account."""
+
+    __tablename__ = "web_session"
+
+    token_hash: str = Field(unique=True, max_length=64)
+    account_id: UUID | None = Field(default=None, foreign_key="account.id", index=True)
+    invite_id: UUID | None = Field(default=None, foreign_key="invite.id")
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PromptSet(Table, table=True):
+    """A named, versioned list of prompts; frozen once an experiment with it has started."""
+
+    __tablename__ = "prompt_set"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    name: str = Field(max_length=200)
+    version: int = 1
+    content_hash: str = Field(max_length=64, index=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    frozen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Prompt(Table, table=True):
+    """One prompt; ``external_id`` is the file's own identifier, ``messages`` a list of {role, content}."""
+
+    __table_args__ = (UniqueConstraint("prompt_set_id", "external_id"),)
+
+    prompt_set_id: UUID = Field(foreign_key="prompt_set.id")
+    external_id: str = Field(max_length=200)
+    position: int
+    messages: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
+    reference: str | None = Field(default=None, sa_type=Text)
+    tags: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    content_hash: str = Field(max_length=64, index=True)
+
+
+class Model(Table, table=True):
+    """A system under test."""
+
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    name: str = Field(max_length=200)
+    version: str = Field(default="", max_length=100)
+    connector: str = Field(default="file", max_length=50)
+    provider_id: str = Field(default="", max_length=300)
+    organisation: str = Field(default="", max_length=200)
+    licence: str = Field(default="", max_length=200)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Generation(Table, table=True):
+    """One stored output of one model for one prompt; ``parts`` is a list of {type: "text", text}."""
+
+    __table_args__ = (
+        UniqueConstraint("model_id", "prompt_id", "sample", "settings_hash"),
+        Index("ix_generation_prompt", "prompt_id"),
+    )
+
+    model_id: UUID = Field(foreign_key="model.id")
+    prompt_id: UUID = Field(foreign_key="prompt.id")
+    sample: int = 0
+    settings_hash: str = Field(default="", max_length=64)
+    status: GenerationStatus = Field(sa_type=enum_type(GenerationStatus))
+    parts: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    latency_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Experiment(Table, table=True):
+    """A study. What stands between ``prompt_set_id`` and ``seed`` is its design and frozen at its start."""
+
+    key: str = Field(unique=True, max_length=80)
+    title: str = Field(max_length=200)
+    kind: str = Field(default="prompts", max_length=16)
+    status: ExperimentStatus = Field(sa_type=enum_type(ExperimentStatus))
+    prompt_set_id: UUID | None = Field(default=None, foreign_key="prompt_set.id")
+    guidelines: str = Field(default="", sa_type=Text)
+    votes_per_pair: int = 10
+    votes_per_rater: int | None = None
+    min_dwell_ms: int = 500
+    lease_minutes: int = 30
+    allocation: str = Field(default="uniform", max_length=32)
+    is_simulated: bool = False
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    stop_reason: str = Field(default="", sa_type=Text)
+
+
+class Arm(Table, table=True):
+    """One compared model of an experiment."""
+
+    __table_args__ = (UniqueConstraint("experiment_id", "model_id"),)
+
+    experiment_id: UUID = Field(foreign_key="experiment.id")
+    model_id: UUID = Field(foreign_key="model.id")
+    role: str = Field(default="challenger", max_length=16)
+    position: int
+
+
+class Pair(Table, table=True):
+    """Two models of a running experiment with the counts that hold its quota.
+
+    ``n_taken`` counts live votes plus battles that are on somebody's screen; ``n_votes`` counts live votes.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "position"),
+        CheckConstraint("n_taken >= 0 AND n_votes >= 0", name="counts"),
+    )
+
+    experiment_id: UUID = Field(foreign_key="experiment.id")
+    position: int
+    model_a_id: UUID = Field(foreign_key="model.id")
+    model_b_id: UUID = Field(foreign_key="model.id")
+    n_taken: int = 0
+    n_votes: int = 0
+
+
+class Battle(Table, table=True):
+    """A blinded pair of generations served to one rater; ``is_a_left`` is the assignment of sides."""
+
+    __table_args__ = (
+        Index(
+            "uq_battle_open",
+            "experiment_id",
+            "rater_id",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        Index("ix_battle_rater", "rater_id", "experiment_id", "status"),
+        Index("ix_battle_pair", "pair_id"),
+        Index(
+            "ix_battle_lease",
+            "experiment_id",
+            "lease_until",
+            sqlite_where=text("status IN ('open', 'waiting')"),
+            postgresql_where=text("status IN ('open', 'waiting')"),
+        ),
+    )
+
+    experiment_id: UUID = Field(foreign_key="experiment.id")
+    pair_id: UUID = Field(foreign_key="pair.id")
+    prompt_id: UUID | None = Field(default=None, foreign_key="prompt.id")
+    generation_a_id: UUID | None = Field(default=None, foreign_key="generation.id")
+    generation_b_id: UUID | None = Field(default=None, foreign_key="generation.id")
+    rater_id: UUID | None = Field(default=None, foreign_key="account.id")
+    is_a_left: bool | None = None
+    status: BattleStatus = Field(sa_type=enum_type(BattleStatus))
+    purpose: Purpose = Field(sa_type=enum_type(Purpose))
+    propensity: float | None = None
+    assigned_at: datetime = Field(sa_type=UtcDateTime)
+    shown_at: datetime = Field(sa_type=UtcDateTime)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    n_revisions: int = 0
+
+
+class Vote(Table, table=True):
+    """The rater's recorded act on a battle; append-only. The live row of a battle has no ``superseded_by``."""
+
+    __table_args__ = (
+        UniqueConstraint("battle_id", "criterion", "revision"),
+        CheckConstraint("(act = 'vote') = (outcome IS NOT NULL)", name="act_has_outcome"),
+        CheckConstraint("weight >= 1", name="weight"),
+    )
+
+    battle_id: UUID = Field(foreign_key="battle.id")
+    criterion: str = Field(default="overall", max_length=64)
+    revision: int
+    act: Act = Field(sa_type=enum_type(Act))
+    outcome: Outcome | None = Field(default=None, sa_type=enum_type(Outcome))
+    weight: int = 1
+    voted_at: datetime = Field(sa_type=UtcDateTime)
+    dwell_ms: int | None = None
+    input: Input = Field(sa_type=enum_type(Input))
+    is_staff: bool = False
+    is_late: bool = False
+    superseded_by: UUID | None = Field(default=None, foreign_key="vote.id")
+
+
+class AuditEvent(Table, table=True):
+    """Who did what; append-only. ``hash`` covers the row and the hash before it, so a gap or a change shows."""
+
+    __tablename__ = "audit_event"
+
+    sequence: int = Field(unique=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor_id: UUID | None = Field(default=None, foreign_key="account.id")
+    action: str = Field(max_length=64)
+    subject: str = Field(max_length=300)
+    details: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    previous_hash: str = Field(max_length=64)
+    hash: str = Field(max_length=64)
