@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
 
 
+@functools.cache
 def find_plugins(package: str) -> dict[str, ModuleType]:
     """All modules directly inside ``package`` ("app.ranking", "pages"), by file name, in alphabetical order.
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
+
+
+def utc_now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
 
 
 class Outcome(StrEnum):
@@ -198,15 +203,6 @@ class BlindBattle:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A rater's own count; ``quota`` is None when only the study's end limits it."""
-
-    n_votes: int
-    quota: int | None
-    can_undo: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Study:
     """What a rater may know of an experiment."""
 
@@ -215,6 +211,28 @@ class Study:
     guidelines: str
     status: ExperimentStatus
     min_dwell_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One screen of the vote page: the study, the open battle (None when there is nothing to vote on) and progress.
+
+    ``quota`` is the most votes that this rater can cast in the study. ``can_undo`` says that there is a last answer
+    to take back.
+    """
+
+    study: Study
+    battle: BlindBattle | None
+    n_votes: int
+    quota: int
+    can_undo: bool
+
+
+class Receipt(StrEnum):
+    """What became of a click: stored by this very call, or stored already by an earlier one on the same battle."""
+
+    SAVED = "saved"
+    ALREADY_SAVED = "already saved"
 
 
 # ------------------------------------------------------------------------------------------------ ranking

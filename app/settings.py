@@ -17,8 +17,8 @@ SCHEMES = ("sqlite", "postgresql", "postgres")
 class Settings:
     """What the environment says.
 
-    ``data_dir`` holds the SQLite file, its backups and its lock; ``database_url`` is a SQLAlchemy URL; ``public_url`` is
-    the address that people use (links and the Secure flag of the cookie follow it), or None for the local address.
+    ``data_dir`` holds the SQLite file, its backups and its lock; ``database_url`` is a SQLAlchemy URL; ``public_url``
+    is the address that people use (links and the Secure flag of the cookie follow it), or None for the local one.
     """
 
     data_dir: Path

@@ -27,7 +27,7 @@ _ON_SCREEN = (BattleStatus.OPEN, BattleStatus.WAITING)
 
 _LOCK_RATER = select(account.c.is_blocked).where(account.c.id == bindparam("rater_id")).with_for_update()
 _MINE = (
-    select(battle.c.id, battle.c.status)
+    select(battle.c.id, battle.c.status, battle.c.lease_until)
     .where(
         battle.c.rater_id == bindparam("rater_id"),
         battle.c.experiment_id == bindparam("experiment_id"),

@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
@@ -24,6 +25,9 @@ from sqlmodel import Session
 from app.errors import BakeoffError
 from app.settings import get_settings
 
+__all__ = ["Database", "DatabaseUnavailable", "Row", "Session", "database", "open_database"]
+
+Row = SqlRow[Any]  # with Session, all that services need to name of SQLAlchemy
 BUSY_TIMEOUT_S = 10
 _READ = {"sqlite_begin": "BEGIN DEFERRED"}
 

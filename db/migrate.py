@@ -55,7 +55,7 @@ def migrate(db: Database) -> Migration:
         before = current_revision(connection)
         if before is not None and before not in known:
             raise DatabaseTooNew(
-                f"This database was written by a newer Bakeoff: its schema is {before}, this version knows up to {head}. "
+                f"This database was written by a newer Bakeoff: its schema is {before}, this one knows up to {head}. "
                 "Install that version, or restore an older backup."
             )
         backup = None

@@ -1,0 +1,69 @@
+"""The composition root: Streamlit's pages and our routes in one process on one port. Nothing else wires things."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import config
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from app.api import auth, health
+from app.api.cookies import SessionHeader
+from app.api.guard import Guard
+from app.errors import ConfigurationError
+from app.services.system import prepare_database
+
+# What must be in force in every launch mode; Streamlit silently falls back to its defaults when it finds no file.
+REQUIRED = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "runner.postScriptGC": False,
+    "server.enableAgentApi": False,
+    "server.enableXsrfProtection": True,
+}
+
+
+def check_configuration() -> None:
+    """Raise ConfigurationError when Streamlit runs with other settings than the ones that Bakeoff ships."""
+    for name, wanted in REQUIRED.items():
+        if (found := config.get_option(name)) != wanted:
+            raise ConfigurationError(f"Streamlit's {name} is {found!r} and must be {wanted!r}; start with `bakeoff serve`.")
+    if not config.get_option("server.allowedHosts"):
+        raise ConfigurationError("Streamlit's server.allowedHosts is empty; start with `bakeoff serve`.")
+
+
+def send_without_delay() -> None:
+    """Set TCP_NODELAY on every connection: `streamlit run` binds a socket on which asyncio doesn't, and that costs 40 ms."""
+    original = AutoHTTPProtocol.connection_made
+
+    def connection_made(self: Any, transport: Any) -> None:
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        original(self, transport)
+
+    AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[None]:
+    """Refuse to start wrongly configured or on a newer database; else bring the schema up to date."""
+    check_configuration()
+    send_without_delay()
+    prepare_database()
+    yield
+
+
+app = st.App(
+    Path(__file__).resolve().with_name("ui.py"),
+    lifespan=lifespan,
+    routes=[*auth.routes, *health.routes],
+    middleware=[Middleware(Guard), Middleware(SessionHeader)],
+)

@@ -1,0 +1,67 @@
+"""The frozen design of a running experiment: its pairs, and which prompts each pair can be shown on."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.errors import NotFoundError
+from app.settings import get_settings
+from db import experiments, models
+from db.engine import open_database
+
+
+@dataclass(frozen=True)
+class Design:
+    """What never changes after the start.
+
+    ``pairs[position]`` is (pair id, model a, model b); ``prompts[position]`` the prompts for which both models have a
+    usable generation; ``generation[(model, prompt)]`` that generation.
+    """
+
+    pairs: tuple[tuple[UUID, UUID, UUID], ...]
+    prompts: tuple[tuple[UUID, ...], ...]
+    generation: dict[tuple[UUID, UUID], UUID]
+
+    @functools.cached_property
+    def position(self) -> dict[UUID, int]:
+        """The position of each pair by its id."""
+        return {pair_id: i for i, (pair_id, _, _) in enumerate(self.pairs)}
+
+    @functools.cached_property
+    def n_battles(self) -> int:
+        """How many different battles (pair and prompt) there are."""
+        return sum(map(len, self.prompts))
+
+
+def get_design(experiment_id: UUID) -> Design:
+    """The design of an experiment that was started; raises NotFoundError."""
+    return _load(get_settings().database_url, experiment_id)
+
+
+@functools.lru_cache(maxsize=64)
+def _load(database_url: str, experiment_id: UUID) -> Design:
+    with open_database(database_url).read() as session:
+        experiment = experiments.get_experiment(session, experiment_id=experiment_id)
+        if experiment.started_at is None or experiment.prompt_set_id is None:
+            raise NotFoundError("This experiment was not started.")
+        pairs = experiments.list_pairs(session, experiment_id=experiment_id)
+        usable = models.list_usable(
+            session,
+            experiment_id=experiment_id,
+            prompt_set_id=experiment.prompt_set_id,
+            until=experiment.started_at,
+        )
+    generation = {(row.model_id, row.prompt_id): row.id for row in usable}
+    have: dict[UUID, dict[UUID, None]] = {}
+    for row in usable:
+        have.setdefault(row.model_id, {})[row.prompt_id] = None
+    return Design(
+        pairs=tuple((row.id, row.model_a_id, row.model_b_id) for row in pairs),
+        prompts=tuple(
+            tuple(prompt for prompt in have.get(row.model_a_id, {}) if prompt in have.get(row.model_b_id, {}))
+            for row in pairs
+        ),
+        generation=generation,
+    )

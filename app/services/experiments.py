@@ -1,0 +1,289 @@
+"""The life of an experiment: drafted, checked, started, paused, stopped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
+from uuid import UUID
+
+from app.discovery import plugin_names
+from app.domain import ExperimentStatus, Identity, Role, utc_now
+from app.errors import ConflictError, InvalidInputError
+from app.services.sign_in import actor_id, require
+from db import audit, experiments, models, prompts
+from db.columns import new_id
+from db.engine import Session, database
+
+DEFAULT_GUIDELINES = (
+    "Read the prompt, then both answers. Choose the answer that you would rather have received.\n\n"
+    "- **Left** or **Right is better** when one serves you better, by whatever matters for this prompt.\n"
+    "- **Tie** when both are good and you don't care which.\n"
+    "- **Both are bad** when you would want neither.\n"
+    "- **Can't judge** when it is not your field or you can't read it; that is no vote."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSummary:
+    """An experiment in a list; ``n_wanted`` is its quota of votes."""
+
+    id: UUID
+    key: str
+    title: str
+    status: ExperimentStatus
+    prompt_set: str | None
+    n_models: int
+    n_votes: int
+    n_wanted: int
+    votes_per_pair: int
+    is_simulated: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    stop_reason: str
+
+
+def slug(title: str) -> str:
+    """A key for addresses: lower-case ASCII letters, digits and hyphens, at most 60 characters."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "experiment"
+
+
+def free_key(session: Session, title: str) -> str:
+    """A key for ``title`` that no experiment has."""
+    key = base = slug(title)
+    n = 1
+    while experiments.find_by_key(session, key=key) is not None:
+        n += 1
+        key = f"{base}-{n}"
+    return key
+
+
+def create_experiment(
+    actor: Identity | None,
+    *,
+    title: str,
+    prompt_set_id: UUID,
+    model_ids: Sequence[UUID],
+    guidelines: str = DEFAULT_GUIDELINES,
+    votes_per_pair: int = 10,
+    votes_per_rater: int | None = None,
+    min_dwell_ms: int = 500,
+    lease_minutes: int = 30,
+    allocation: str = "uniform",
+    is_simulated: bool = False,
+) -> UUID:
+    """Store a draft; raises InvalidInputError naming the first value that can't be."""
+    require(actor, Role.ADMIN)
+    title = title.strip()
+    checks = (
+        (1 <= len(title) <= 200, "Give the experiment a title of 1 to 200 characters."),
+        (len(guidelines) <= 20_000, "Guidelines may have 20,000 characters at most."),
+        (1 <= votes_per_pair <= 100_000, "Votes per pair must be between 1 and 100,000."),
+        (votes_per_rater is None or votes_per_rater >= 1, "Votes per rater must be at least 1, or left empty."),
+        (0 <= min_dwell_ms <= 60_000, "The minimum dwell time must be between 0 and 60,000 ms."),
+        (1 <= lease_minutes <= 24 * 60, "A battle can be reserved for 1 minute to 24 hours."),
+        (allocation in plugin_names("app.sampling"), f"There is no allocation {allocation!r}."),
+        (len(set(model_ids)) == len(model_ids), "A model is named twice."),
+    )
+    for is_right, message in checks:
+        if not is_right:
+            raise InvalidInputError(message)
+    now = utc_now()
+    with database().write() as session:
+        prompts.get_prompt_set(session, prompt_set_id=prompt_set_id)
+        if len(models.get_models(session, model_ids=model_ids)) != len(model_ids):
+            raise InvalidInputError("One of the models does not exist.")
+        row = experiments.add_experiment(
+            session,
+            key=free_key(session, title),
+            title=title,
+            status=ExperimentStatus.DRAFT,
+            prompt_set_id=prompt_set_id,
+            guidelines=guidelines.strip(),
+            votes_per_pair=votes_per_pair,
+            votes_per_rater=votes_per_rater,
+            min_dwell_ms=min_dwell_ms,
+            lease_minutes=lease_minutes,
+            allocation=allocation,
+            is_simulated=is_simulated,
+            created_at=now,
+        )
+        experiments.set_arms(session, experiment_id=row.id, model_ids=model_ids)
+        _log(session, actor, "experiment.create", row.key, now, n_models=len(model_ids), votes_per_pair=votes_per_pair)
+    return row.id
+
+
+def _log(
+    session: Session, actor: Identity | None, action: str, subject: str, now: datetime, **details: object
+) -> None:
+    audit.add_event(session, at=now, actor_id=actor_id(actor), action=action, subject=subject, details=details)
+
+
+def check_experiment(actor: Identity | None, experiment_id: UUID) -> list[str]:
+    """What is missing before a draft can start, in words; empty when nothing is."""
+    require(actor, Role.ADMIN)
+    with database().read() as session:
+        return _problems(session, experiment_id)
+
+
+def _problems(session: Session, experiment_id: UUID) -> list[str]:
+    experiment = experiments.get_experiment(session, experiment_id=experiment_id)
+    arms = experiments.list_arms(session, experiment_id=experiment_id)
+    problems = []
+    if len(arms) < 2:
+        problems.append(f"A comparison needs at least two models; this experiment has {len(arms)}.")
+    have = _prompts_by_model(session, experiment_id, experiment.prompt_set_id, until=None)
+    problems += [f"{arm.name} has no usable outputs for these prompts." for arm in arms if not have.get(arm.model_id)]
+    if len(arms) >= 2 and not problems and not _shared_pairs(have):
+        problems.append("No two models have an output for the same prompt.")
+    shown = f"{experiment.title}\n{experiment.guidelines}".casefold()
+    named = [arm.name for arm in arms if re.search(rf"(?<!\w){re.escape(arm.name.casefold())}(?!\w)", shown)]
+    if named:
+        problems.append(f"The title or the guidelines name {named[0]}; raters read them, so the study would not be blind.")
+    return problems
+
+
+def _prompts_by_model(
+    session: Session, experiment_id: UUID, prompt_set_id: UUID | None, *, until: datetime | None
+) -> dict[UUID, set[UUID]]:
+    have: dict[UUID, set[UUID]] = {}
+    if prompt_set_id is not None:
+        for row in models.list_usable(
+            session, experiment_id=experiment_id, prompt_set_id=prompt_set_id, until=until
+        ):
+            have.setdefault(row.model_id, set()).add(row.prompt_id)
+    return have
+
+
+def _shared_pairs(have: dict[UUID, set[UUID]]) -> list[tuple[UUID, UUID]]:
+    """Pairs of models that can meet on at least one prompt; a pair that can't would never fill its quota."""
+    return [(a, b) for a, b in combinations(have, 2) if not have[a].isdisjoint(have[b])]
+
+
+def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
+    """Freeze the design and open the experiment for votes; raises InvalidInputError when the checklist isn't empty."""
+    require(actor, Role.ADMIN)
+    now = utc_now()
+    with database().write() as session:
+        experiment = experiments.lock_experiment(session, experiment_id=experiment_id)
+        if experiment.status != ExperimentStatus.DRAFT:
+            raise ConflictError("This experiment was started already.")
+        if problems := _problems(session, experiment_id):
+            raise InvalidInputError(" ".join(problems))
+        assert experiment.prompt_set_id is not None  # noqa: S101 - the checklist saw to it
+        have = _prompts_by_model(session, experiment_id, experiment.prompt_set_id, until=now)
+        ordered = [
+            arm.model_id
+            for arm in experiments.list_arms(session, experiment_id=experiment_id)
+            if arm.model_id in have
+        ]
+        pairs = _shared_pairs({model_id: have[model_id] for model_id in ordered})
+        experiments.add_pairs(
+            session,
+            rows=[
+                {
+                    "id": new_id(),
+                    "experiment_id": experiment_id,
+                    "position": position,
+                    "model_a_id": a,
+                    "model_b_id": b,
+                    "n_taken": 0,
+                    "n_votes": 0,
+                }
+                for position, (a, b) in enumerate(pairs)
+            ],
+        )
+        prompts.freeze(session, prompt_set_id=experiment.prompt_set_id, now=now)
+        experiments.set_status(
+            session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, started_at=now
+        )
+        _log(session, actor, "experiment.start", experiment.key, now, n_pairs=len(pairs))
+
+
+_CHANGES = {
+    "pause": (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED),
+    "resume": (ExperimentStatus.PAUSED, ExperimentStatus.RUNNING),
+}
+
+
+def _change(actor: Identity | None, experiment_id: UUID, verb: str) -> None:
+    require(actor, Role.ADMIN)
+    before, after = _CHANGES[verb]
+    now = utc_now()
+    with database().write() as session:
+        experiment = experiments.lock_experiment(session, experiment_id=experiment_id)
+        if experiment.status != before:
+            raise ConflictError(f"This experiment is {experiment.status}; only a {before} one can {verb}.")
+        experiments.set_status(session, experiment_id=experiment_id, status=after)
+        _log(session, actor, f"experiment.{verb}", experiment.key, now)
+
+
+def pause_experiment(actor: Identity | None, experiment_id: UUID) -> None:
+    """Hand out no new battles; votes on open ones are still taken."""
+    _change(actor, experiment_id, "pause")
+
+
+def resume_experiment(actor: Identity | None, experiment_id: UUID) -> None:
+    """Hand out battles again."""
+    _change(actor, experiment_id, "resume")
+
+
+def stop_experiment(actor: Identity | None, experiment_id: UUID, *, reason: str) -> None:
+    """End an experiment for good, with a reason that stands beside its results."""
+    require(actor, Role.ADMIN)
+    if not reason.strip():
+        raise InvalidInputError("Say why the experiment stops; the reason stands beside its results.")
+    now = utc_now()
+    with database().write() as session:
+        experiment = experiments.lock_experiment(session, experiment_id=experiment_id)
+        if experiment.status not in (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED):
+            raise ConflictError(f"This experiment is {experiment.status}; there is nothing to stop.")
+        experiments.set_status(
+            session,
+            experiment_id=experiment_id,
+            status=ExperimentStatus.STOPPED,
+            ended_at=now,
+            stop_reason=reason.strip(),
+        )
+        _log(session, actor, "experiment.stop", experiment.key, now, reason=reason.strip())
+
+
+def list_experiments(actor: Identity | None) -> list[ExperimentSummary]:
+    """All experiments, newest first."""
+    require(actor, Role.RESEARCHER)
+    with database().read() as session:
+        return [
+            ExperimentSummary(
+                id=row.id,
+                key=row.key,
+                title=row.title,
+                status=ExperimentStatus(row.status),
+                prompt_set=f"{row.prompt_set} v{row.prompt_set_version}" if row.prompt_set else None,
+                n_models=row.n_models,
+                n_votes=int(row.n_votes),
+                n_wanted=row.n_pairs * row.votes_per_pair,
+                votes_per_pair=row.votes_per_pair,
+                is_simulated=row.is_simulated,
+                created_at=row.created_at,
+                started_at=row.started_at,
+                ended_at=row.ended_at,
+                stop_reason=row.stop_reason,
+            )
+            for row in experiments.list_experiments(session)
+        ]
+
+
+def find_experiment(actor: Identity | None, key: str) -> UUID:
+    """The id of the experiment with this key; raises InvalidInputError that lists the keys there are."""
+    require(actor, Role.RESEARCHER)
+    with database().read() as session:
+        found = experiments.find_by_key(session, key=key)
+    if found is None:
+        known = ", ".join(row.key for row in list_experiments(actor)) or "none yet"
+        raise InvalidInputError(f"There is no experiment {key!r}. Known: {known}.")
+    return found

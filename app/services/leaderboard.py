@@ -1,0 +1,150 @@
+"""From stored votes to a board: counts, a ranking and what it says in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.discovery import find_plugins
+from app.domain import Identity, Ranking, Role
+from app.errors import InvalidInputError
+from app.services.sign_in import require
+from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
+from app.stats.counts import count_outcomes, win_matrix
+from db import experiments, votes
+from db.engine import Row, Session, database
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the board says of a model beside its numbers."""
+
+    version: str
+    organisation: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """A leaderboard: the study, how much it rests on, the ranking, and who beat whom.
+
+    ``wins[i, j]`` is the number of votes in which model i of ``names`` beat model j, a tie or both-bad counting half;
+    ``names`` stand in the order of the ranking.
+    """
+
+    title: str
+    key: str
+    status: str
+    is_simulated: bool
+    n_votes: int
+    n_raters: int
+    n_staff_votes: int
+    last_vote_at: datetime | None
+    ranking: Ranking
+    cards: dict[str, ModelCard]
+    names: tuple[str, ...]
+    wins: NDArray[np.float64]
+
+
+def get_leaderboard(
+    actor: Identity | None,
+    experiment_id: UUID,
+    *,
+    method: str = "bradley_terry",
+    confidence: float = 0.95,
+    ties: str = "half",
+    both_bad: str = "tie",
+    with_staff: bool = False,
+) -> Board:
+    """Rank the models of an experiment by its live votes.
+
+    Votes of unblinded staff are left out unless ``with_staff``. Raises NotFoundError for an unknown experiment,
+    InvalidInputError for an unknown method, RankingError when the method can't answer.
+    """
+    require(actor, Role.RESEARCHER)
+    methods = find_plugins("app.ranking")
+    if method not in methods:
+        raise InvalidInputError(f"There is no ranking method {method!r}. Known: {', '.join(methods)}.")
+    with database().read() as session:
+        experiment = experiments.get_experiment(session, experiment_id=experiment_id)
+        arms = experiments.list_arms(session, experiment_id=experiment_id)
+        pairs = experiments.list_pairs(session, experiment_id=experiment_id)
+        totals = votes.count_totals(session, experiment_id=experiment_id, with_staff=with_staff)
+        n_staff = votes.count_staff(session, experiment_id=experiment_id)
+        rows = _read_votes(session, experiment_id, method=method, with_staff=with_staff)
+    labels = _labels(arms)
+    comparisons = _to_comparisons(rows, pairs, labels, is_ordered=_needs_order(method))
+    ranking: Ranking = methods[method].rank(comparisons, confidence=confidence, ties=ties, both_bad=both_bad)
+    names = tuple(row.model for row in ranking.models)
+    place = [comparisons.models.index(name) for name in names]
+    wins = win_matrix(count_outcomes(comparisons))
+    return Board(
+        title=experiment.title,
+        key=experiment.key,
+        status=experiment.status,
+        is_simulated=experiment.is_simulated,
+        n_votes=int(totals.n_votes),
+        n_raters=totals.n_raters,
+        n_staff_votes=n_staff,
+        last_vote_at=totals.last_at,
+        ranking=ranking,
+        cards={labels[arm.model_id]: ModelCard(arm.version, arm.organisation, arm.licence) for arm in arms},
+        names=names,
+        wins=wins[np.ix_(place, place)],
+    )
+
+
+def list_methods() -> dict[str, str]:
+    """The ranking methods: key and label."""
+    return {key: module.LABEL for key, module in find_plugins("app.ranking").items()}
+
+
+def describe_method(method: str) -> str:
+    """What a method assumes, in one sentence."""
+    return str(find_plugins("app.ranking")[method].DESCRIPTION)
+
+
+def _needs_order(method: str) -> bool:
+    return method == "elo"
+
+
+def _read_votes(session: Session, experiment_id: UUID, *, method: str, with_staff: bool) -> list[Row]:
+    if _needs_order(method):
+        return votes.list_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
+    return votes.count_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
+
+
+def _labels(arms: list[Row]) -> dict[UUID, str]:
+    """A name for each model, with its version only where two share the name."""
+    names = [arm.name for arm in arms]
+    return {
+        arm.model_id: arm.name if names.count(arm.name) == 1 else f"{arm.name} {arm.version}".strip() for arm in arms
+    }
+
+
+def _to_comparisons(
+    rows: list[Row], pairs: list[Row], labels: dict[UUID, str], *, is_ordered: bool
+) -> Comparisons:
+    models = sorted(labels.values())
+    place = {name: i for i, name in enumerate(models)}
+    ends = {pair.id: (place[labels[pair.model_a_id]], place[labels[pair.model_b_id]]) for pair in pairs}
+    code = {outcome: i for i, outcome in enumerate(OUTCOMES)}
+    side = {True: 1, False: 0, None: SIDE_UNKNOWN}
+
+    def column(values: Any, kind: Any) -> NDArray[Any]:
+        return np.fromiter(values, dtype=kind, count=len(rows))
+
+    return Comparisons(
+        models=tuple(models),
+        model_a=column((ends[row[0]][0] for row in rows), np.int64),
+        model_b=column((ends[row[0]][1] for row in rows), np.int64),
+        outcome=column((code[row[2]] for row in rows), np.int64),
+        weight=column((row[3] for row in rows), np.float64),
+        a_is_left=column((side[row[1]] for row in rows), np.int64),
+        ordered=is_ordered,
+    )

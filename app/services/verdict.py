@@ -1,0 +1,85 @@
+"""What a ranking says, in plain words: who leads, and whether that is certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain import ModelRating, Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A title (one sentence) and what stands under it."""
+
+    title: str
+    text: str
+
+
+def listed(names: list[str], *, most: int = 3) -> str:
+    """Names as a phrase: "A", "A and B", "A, B and C", "A, B and 4 others"."""
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} others"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def describe(ranking: Ranking) -> Verdict:
+    """The verdict on a ranking.
+
+    "Certain" means: ahead of every other model by Holm-adjusted tests over all pairs, so the chance of any wrong claim
+    on the board is at most 1 - confidence.
+    """
+    rated = [model for model in ranking.models if model.n_votes]
+    if not rated:
+        return Verdict("No votes yet", "The board fills as soon as the first rater has voted.")
+    groups = [[m for m in rated if m.component == number] for number in sorted({m.component for m in rated})]
+    if len(groups) > 1:
+        return Verdict(
+            "No ranking yet: the models fall into groups that never met",
+            f"{_count(ranking.n_votes, 'vote')} connect {len(rated)} of {len(ranking.models)} models in {len(groups)} "
+            "groups. A model can only be ranked against models that votes connect it to, so each group stands alone.",
+        )
+    leaders = [m for m in rated if m.rank_lower == 1]
+    if not any(m.rank_lower for m in rated):
+        return _without_intervals(rated)
+    return _one_board(ranking, rated, leaders)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _without_intervals(rated: list[ModelRating]) -> Verdict:
+    return Verdict(
+        f"{rated[0].model} is on top",
+        "This method gives no intervals, so it can't say whether that is more than chance. Bradley-Terry can.",
+    )
+
+
+def _one_board(ranking: Ranking, rated: list[ModelRating], leaders: list[ModelRating]) -> Verdict:
+    first, percent = rated[0], f"{ranking.confidence * 100:.0f} %"
+    unrated = len(ranking.models) - len(rated)
+    missing = f" {_count(unrated, 'model')} without votes stand apart." if unrated else ""
+    if len(leaders) == 1:
+        return Verdict(
+            f"{first.model} leads",
+            f"It is ahead of every one of the other {len(rated) - 1} models at {percent} confidence for the whole "
+            f"board.{missing}",
+        )
+    if len(leaders) == len(rated):
+        return Verdict(
+            "No winner yet",
+            f"{first.model} is on top, but none of the {len(rated)} models can be told apart from it at {percent} "
+            f"confidence for the whole board.{missing}",
+        )
+    others = [m.model for m in leaders if m.model != first.model]
+    behind = len(rated) - len(leaders)
+    title = (
+        f"{listed([first.model, *others])} lead; they can't be told apart yet"
+        if len(leaders) <= 3
+        else f"No single winner yet: {first.model} is on top, {len(others)} others may be as good"
+    )
+    return Verdict(
+        title,
+        f"{_count(behind, 'model')} of {len(rated)} {'is' if behind == 1 else 'are'} behind the leader at {percent} "
+        f"confidence for the whole board; the other {len(leaders)} can't be told apart from it.{missing}",
+    )
