@@ -35,9 +35,7 @@ class Comparisons:
         return len(self.model_a)
 
     @classmethod
-    def from_rows(
-        cls, rows: Iterable[Comparison], *, models: Iterable[str] = (), ordered: bool = False
-    ) -> Comparisons:
+    def from_rows(cls, rows: Iterable[Comparison], *, models: Iterable[str] = (), ordered: bool = False) -> Comparisons:
         """Columns from single ``Comparison`` values; ``models`` adds names that no row mentions."""
         listed = list(rows)
         names = sorted({*models, *(row.model_a for row in listed), *(row.model_b for row in listed)})
