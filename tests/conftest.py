@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser import find_chromium
+from tests.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Chromium must not look for updates or other services: its own traffic would blur what the tests capture. Playwright
+# itself turns the sandbox off, which root and most containers need; the only pages that are opened are ours.
+CHROMIUM_ARGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +36,63 @@ def shared() -> Path:
             pytest.fail(f"the shared folder with real data is required in CI and is missing at {folder}")
         pytest.skip("the shared folder with real data is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL server of this test process; a test that breaks its server starts a ``Postgres()`` of its own."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Postgres) -> str:
+    """The SQLAlchemy URL of the server's maintenance database."""
+    return postgres.url()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The SQLAlchemy URL of a new, empty database; the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'bakeoff.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; installing one is left to the Makefile, since two test processes must not both do it."""
+    path = find_chromium()
+    if not path:
+        pytest.fail("no Chromium found: `python -m tests.browser` installs one")
+    return path
+
+
+# Not for the whole session: as long as Playwright runs, its event loop counts as running in this thread, and
+# asyncio.run() in any later test would fail.
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium for the tests of one file."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Call it once per person in the test: each context has its own cookies; all are closed at the end."""
+    contexts = []
+
+    def open_context(**options: Any) -> BrowserContext:
+        contexts.append(browser.new_context(**options))
+        return contexts[-1]
+
+    yield open_context
+    for context in contexts:
+        context.close()
