@@ -1,0 +1,60 @@
+"""Prompts as CSV or TSV: ``prompt``, perhaps ``id`` (else the row number) and ``reference``; other columns are tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import BinaryIO
+
+from app.domain import PromptRow
+from app.errors import RowProblem
+from app.formats import _csv
+from app.formats._prompts import one_user_message
+from app.formats._record import Columns, Record, built_rows
+
+KIND = "prompts"
+LABEL = "Prompts, CSV or TSV"
+SUFFIXES = (".csv", ".tsv")
+ACCEPTED = Columns(required=(("prompt",),), optional=("id", "reference"))
+NEEDS = f"a CSV or TSV table with the column {ACCEPTED}"
+
+
+def matches(head: bytes) -> bool:
+    """Whether the first bytes of a file look like this format."""
+    return _csv.matches(head, ACCEPTED)
+
+
+def read(stream: BinaryIO) -> Iterator[PromptRow | RowProblem]:
+    """The prompts of a file, and in their place the problems of bad rows."""
+    return built_rows(_csv.records(stream, ACCEPTED), _prompt)
+
+
+def write(rows: Iterable[PromptRow], stream: BinaryIO) -> int:
+    """Write prompts of one user message each; the tags of the first one are the columns for all. How many."""
+    waiting = iter(rows)
+    first = next(waiting, None)
+    tags = list(first.tags) if first else []
+    for tag in tags:
+        if not tag or tag != tag.strip() or tag.lower() in ACCEPTED.known:
+            raise ValueError(f"a column cannot be called {tag!r}; write JSON Lines instead")
+    every = chain([first] if first else [], waiting)
+    return _csv.write_table(["id", "prompt", "reference", *tags], (_cells(row, tags) for row in every), stream)
+
+
+def _prompt(record: Record) -> PromptRow:
+    return PromptRow(
+        line=record.line,
+        id=record.identifier("id") or str(record.row_number),
+        messages=one_user_message(record.text("prompt") or ""),
+        reference=record.text("reference") or None,
+        tags={name: str(value) for name, value in record.rest().items() if value},
+    )
+
+
+def _cells(row: PromptRow, tags: list[str]) -> list[object]:
+    if len(row.messages) != 1 or row.messages[0].role != "user":
+        raise ValueError(f"prompt {row.id!r} has several messages; write JSON Lines instead")
+    unknown = [tag for tag in row.tags if tag not in tags]
+    if unknown:
+        raise ValueError(f"prompt {row.id!r} has the tag {unknown[0]!r}, which the first one has not")
+    return [row.id, row.messages[0].content, row.reference, *(row.tags.get(tag) for tag in tags)]

@@ -1,0 +1,332 @@
+"""What every file format promises, for all that discovery finds."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.discovery import find_plugins
+from app.domain import GenerationRow, Message, ModelRow, Outcome, PromptRow, VoteRow
+from app.errors import BadFileError, RowProblem
+from app.formats import _csv
+from app.formats._registry import detect, formats_of, read_all
+from app.formats._text import HAS_NUL, IS_UTF16, NOT_UTF8, TOO_LONG, identifier
+
+FORMATS = find_plugins("app.formats")
+ROWS = {"prompts": PromptRow, "models": ModelRow, "generations": GenerationRow, "votes": VoteRow}
+GOOD = {
+    "prompts_jsonl": b'{"id": "p1", "prompt": "Hello"}\n',
+    "prompts_csv": b"id,prompt\np1,Hello\n",
+    "models_jsonl": b'{"name": "m1"}\n',
+    "models_csv": b"name,version\nm1,2\n",
+    "generations_jsonl": b'{"prompt_id": "p1", "model": "m1", "output": "Hi"}\n',
+    "generations_csv": b"prompt_id,model,output\np1,m1,Hi\n",
+    "votes_jsonl": b'{"model_a": "m1", "model_b": "m2", "winner": "tie"}\n',
+    "votes_csv": b"model_a,model_b,winner\nm1,m2,tie\n",
+}
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+NASTY = st.sampled_from(
+    ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "'=1", "''-1", '"=1', "\n=1", "a\r\nb", "a\rb", "1"]
+)
+ANY_TEXT = TEXT | NASTY
+FILLED = ANY_TEXT.filter(lambda text: bool(text.strip()))
+NAME = ANY_TEXT.map(identifier).filter(bool)
+MAYBE = st.none() | ANY_TEXT.filter(bool)
+COUNT = st.none() | st.integers(0, 2**31 - 1)
+AMOUNT = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
+USER = FILLED.map(lambda text: Message("user", text))
+CHAT = st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), ANY_TEXT), max_size=3)
+TAG = NAME.filter(lambda name: name.lower() not in {"id", "prompt", "reference"})
+
+
+def prompts(messages: st.SearchStrategy[Any], reference: st.SearchStrategy[Any], tags: Any) -> st.SearchStrategy[Any]:
+    return st.builds(PromptRow, line=st.just(0), id=NAME, messages=messages, reference=reference, tags=tags)
+
+
+ONE_TAG = st.dictionaries(st.just("topic"), ANY_TEXT.filter(bool), min_size=1)
+TABLE_PROMPTS = TAG.flatmap(
+    lambda tag: st.lists(
+        prompts(st.tuples(USER), MAYBE, st.fixed_dictionaries({tag: ANY_TEXT.filter(bool)})), min_size=1
+    )
+)
+MODEL = st.builds(ModelRow, st.just(0), NAME, *[NAME | st.just("")] * 4)
+GENERATION = st.tuples(NAME, FILLED, st.booleans()).flatmap(
+    lambda it: st.builds(
+        GenerationRow,
+        line=st.just(0),
+        model=NAME,
+        output=ANY_TEXT,
+        prompt_id=st.just(it[0] if it[2] else None),
+        prompt=st.just(None if it[2] else it[1]),
+        latency_ms=AMOUNT,
+        input_tokens=COUNT,
+        output_tokens=COUNT,
+        cost=AMOUNT,
+    )
+)
+VOTE = st.fixed_dictionaries(
+    {"model_a": NAME.map("a{}".format), "model_b": NAME.map("b{}".format), "outcome": st.sampled_from(Outcome)},
+    optional={
+        "left": st.sampled_from(["model_a", "model_b", None]),
+        "prompt_id": st.none() | NAME,
+        "rater": st.none() | NAME,
+        "comment": ANY_TEXT,
+        "propensity": st.floats(-1, 1),
+        "is_gold": st.booleans(),
+        "voted_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "reasons_a": st.lists(ANY_TEXT),
+    },
+)
+WRITABLE = {
+    "prompts_jsonl": st.lists(
+        prompts(
+            st.tuples(USER) | st.tuples(CHAT, USER).map(lambda it: (*it[0], it[1])),
+            st.none() | ANY_TEXT,
+            st.dictionaries(NAME, ANY_TEXT, max_size=3),
+        )
+    ),
+    "prompts_csv": TABLE_PROMPTS,
+    "models_jsonl": st.lists(MODEL),
+    "models_csv": st.lists(MODEL),
+    "generations_jsonl": st.lists(GENERATION),
+    "generations_csv": st.lists(GENERATION),
+    "votes_jsonl": st.lists(VOTE),
+    "votes_csv": st.lists(VOTE),
+}
+
+
+def read(plugin: ModuleType, data: bytes) -> list[Any]:
+    return list(plugin.read(io.BytesIO(data)))
+
+
+def without_line(row: Any) -> Any:
+    """What two rows must share to be the same row; of a vote only what VoteRow names."""
+    fields = [getattr(row, name) for name in row.__slots__ if name not in {"line", "columns"}]
+    return [dict(value) if hasattr(value, "items") else value for value in fields]
+
+
+def expected_vote(row: dict[str, Any]) -> list[Any]:
+    keys = ("left", "prompt_id", "rater", "voted_at")
+    return [row["model_a"], row["model_b"], row["outcome"], *(row.get(key) for key in keys), 1.0]
+
+
+every_format = pytest.mark.parametrize("key", FORMATS)
+
+
+@every_format
+def test_a_format_says_what_it_is(key: str) -> None:
+    plugin = FORMATS[key]
+    assert plugin.KIND in ROWS and key.startswith(plugin.KIND)
+    assert isinstance(plugin.LABEL, str) and plugin.LABEL
+    assert isinstance(plugin.NEEDS, str) and plugin.NEEDS
+    assert all(suffix.startswith(".") for suffix in plugin.SUFFIXES)
+
+
+@every_format
+def test_a_format_reads_its_own_example(key: str) -> None:
+    [row] = read(FORMATS[key], GOOD[key])
+    assert isinstance(row, ROWS[FORMATS[key].KIND])
+
+
+@every_format
+def test_a_format_is_recognised_by_its_content(key: str) -> None:
+    plugin = FORMATS[key]
+    assert detect(plugin.KIND, GOOD[key]) is plugin
+    assert detect(plugin.KIND, b"\xef\xbb\xbf\r\n" + GOOD[key]) is plugin
+    assert not any(other.matches(GOOD[key]) for name, other in formats_of(plugin.KIND).items() if name != key)
+
+
+@every_format
+@pytest.mark.parametrize("data", [b"", b"\n\r\n  \r", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_one_problem_of_the_whole_file(key: str, data: bytes) -> None:
+    [problem] = read(FORMATS[key], data)
+    assert problem.line == 0 and "empty" in problem.reason
+    with pytest.raises(BadFileError, match="empty") as caught:
+        read_all(FORMATS[key].KIND, io.BytesIO(data))
+    assert [problem.line for problem in caught.value.problems] == [0]
+
+
+@every_format
+@pytest.mark.parametrize(("bad", "reason"), [(b"\0", HAS_NUL), (b"\xe9", NOT_UTF8), (b"\xed\xa0\x80", NOT_UTF8)])
+def test_a_bad_character_is_named_by_line_and_reading_goes_on(key: str, bad: bytes, reason: str) -> None:
+    row = GOOD[key].splitlines()[-1]
+    rows = read(FORMATS[key], GOOD[key] + row.replace(b"m1", b"m" + bad).replace(b"p1", b"p" + bad) + b"\n" + row)
+    assert rows[1] == RowProblem(GOOD[key].count(b"\n") + 1, reason)
+    assert not isinstance(rows[0], RowProblem) and not isinstance(rows[2], RowProblem)
+
+
+@every_format
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_utf_16_is_one_problem_that_says_what_to_do(key: str, encoding: str) -> None:
+    assert read(FORMATS[key], GOOD[key].decode().encode(encoding)) == [RowProblem(1, IS_UTF16)]
+    with pytest.raises(BadFileError, match="save the file as UTF-8"):
+        read_all(FORMATS[key].KIND, io.BytesIO(GOOD[key].decode().encode(encoding)))
+
+
+@every_format
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_recognised_too(key: str, encoding: str) -> None:
+    with pytest.raises(BadFileError, match="save the file as UTF-8"):
+        read_all(FORMATS[key].KIND, io.BytesIO(GOOD[key].decode().encode(encoding)))
+
+
+@every_format
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n\n", b"\r\r\n"])
+def test_line_ends_make_no_difference(key: str, end: bytes) -> None:
+    [row] = read(FORMATS[key], b"\xef\xbb\xbf" + GOOD[key].replace(b"\n", end))
+    [plain] = read(FORMATS[key], GOOD[key])
+    assert without_line(row) == without_line(plain)
+
+
+@every_format
+def test_a_line_of_17_megabytes_is_a_problem_and_reading_goes_on(key: str) -> None:
+    row = GOOD[key].splitlines()[-1]
+    long = row.replace(b"m1", b"m" * 17_000_000).replace(b"p1", b"p" * 17_000_000)
+    rows = read(FORMATS[key], GOOD[key] + long + b"\r\n" + row)
+    assert rows[1] == RowProblem(GOOD[key].count(b"\n") + 1, TOO_LONG)
+    assert len(rows) == 3 and rows[2].line == rows[1].line + 1
+
+
+@every_format
+@settings(max_examples=40, deadline=None)
+@given(data=st.binary(max_size=300), keeps_beginning=st.booleans())
+def test_random_bytes_give_rows_or_problems_and_never_an_exception(
+    key: str, data: bytes, keeps_beginning: bool
+) -> None:
+    plugin = FORMATS[key]
+    plugin.matches(data)
+    rows = read(plugin, GOOD[key] + data if keeps_beginning else data)
+    assert rows and all(isinstance(row, RowProblem | ROWS[plugin.KIND]) for row in rows)
+
+
+@every_format
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_gives_rows_or_problems_and_never_an_exception(key: str, data: st.DataObject) -> None:
+    good = GOOD[key] * 2
+    at = data.draw(st.integers(0, len(good)))
+    rows = read(FORMATS[key], good[:at] + data.draw(st.text('",;\t\r\n{}[]:1e\\u', max_size=9)).encode() + good[at:])
+    assert rows and all(isinstance(row, RowProblem | ROWS[FORMATS[key].KIND]) for row in rows)
+
+
+@every_format
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_what_is_written_is_read_back(key: str, data: st.DataObject) -> None:
+    plugin = FORMATS[key]
+    rows = data.draw(WRITABLE[key])
+    stream = io.BytesIO()
+    assert plugin.write(iter(rows), stream) == len(rows)
+    back = read(plugin, stream.getvalue()) if rows else []
+    wanted = [expected_vote(row) if isinstance(row, dict) else without_line(row) for row in rows]
+    assert [row if isinstance(row, RowProblem) else without_line(row) for row in back] == wanted
+
+
+@pytest.mark.parametrize("key", [key for key in FORMATS if key.endswith("_csv")])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_written_cell_of_text_begins_a_formula(key: str, data: st.DataObject) -> None:
+    import csv
+
+    rows = data.draw(WRITABLE[key])
+    stream = io.BytesIO()
+    FORMATS[key].write(rows, stream)
+    for cells in csv.reader(io.StringIO(stream.getvalue().decode(), newline="")):
+        for cell in cells:
+            assert not cell.lstrip('"\n').startswith(("=", "+", "@", "\t", "\r")), cell
+            assert not cell.startswith("-") or float(cell) < 0 or cell == "-0.0"
+
+
+@given(text=st.text("'\"=+-@\t\r\na", max_size=6))
+def test_guarding_a_cell_is_reversible(text: str) -> None:
+    assert _csv.unguarded(_csv.guarded(text)) == text
+
+
+@every_format
+def test_a_writer_takes_a_million_rows_one_at_a_time(key: str) -> None:
+    """The writer asks for the next row only after it has written the last one."""
+    [example] = read(FORMATS[key], GOOD[key])
+    row = {"model_a": "m1", "model_b": "m2", "outcome": "tie"} if key.startswith("votes") else example
+    sizes: list[int] = []
+    stream = io.BytesIO()
+
+    def rows() -> Any:
+        for _ in range(3):
+            sizes.append(stream.tell())
+            yield row
+
+    FORMATS[key].write(rows(), stream)
+    assert sizes[0] < sizes[1] < sizes[2] < stream.tell()
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"PK\x03\x04\x14\0[Content_Types].xml", "Excel file; save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "Excel file; save it as CSV"),
+        (b"PK\x03\x04\x14\0votes.csv", "ZIP"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"PAR1\0\0", "Parquet"),
+        (b"MZ\x90\0", "program"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "not a text file"),
+        (b'[{"model_a": "x"}]', "JSON list"),
+        (b'{"foo": 1, "bar": 2}', "JSON with the keys bar, foo"),
+        (b"<html>", "web page"),
+        (b"foo;bar\n1;2\n", "a table with the columns foo, bar"),
+        (b"Dear reader", "begins with 'Dear reader'"),
+    ],
+)
+def test_a_foreign_file_is_named_and_the_right_columns_too(head: bytes, words: str) -> None:
+    with pytest.raises(BadFileError) as caught:
+        detect("votes", head)
+    [problem] = caught.value.problems
+    assert problem.line == 0 and words in problem.reason and "model_a, model_b, winner or outcome" in problem.reason
+
+
+def test_a_file_is_taken_whole_or_not_at_all() -> None:
+    data = b"name\na\na,b\nb\nc,d\n"
+    with pytest.raises(BadFileError) as caught:
+        read_all("models", io.BytesIO(data))
+    assert [problem.line for problem in caught.value.problems] == [3, 5]
+    assert str(caught.value).startswith(
+        "Nothing was imported. line 3: this row has 2 cells, but the header has 1 columns"
+    )
+
+
+def test_problems_are_listed_up_to_a_limit_which_is_said() -> None:
+    data = b'{"name": "a"}\n' + b"{}\n" * 500
+    with pytest.raises(BadFileError) as caught:
+        read_all("models", io.BytesIO(data), max_problems=7)
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 6, 7, 8, 0]
+    assert "more problems" in caught.value.problems[-1].reason
+
+
+def test_a_stream_that_gives_few_bytes_at_a_time_and_cannot_seek_is_read_whole() -> None:
+    class Trickle(io.RawIOBase):
+        def __init__(self, data: bytes) -> None:
+            self.data = data
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            part, self.data = self.data[:3], self.data[3:]
+            buffer[: len(part)] = part
+            return len(part)
+
+    data = b"name\r\n" + b"".join(b"m%d\r\n" % number for number in range(20_000))
+    rows = read_all("models", Trickle(data))  # type: ignore[arg-type]
+    assert len(rows) == 20_000 and rows[-1] == ModelRow(20_001, "m19999")
+
+
+def test_reading_closes_no_stream_of_the_caller() -> None:
+    stream = io.BytesIO(GOOD["votes_csv"])
+    read_all("votes", stream)
+    assert not stream.closed
