@@ -34,13 +34,15 @@ def check_configuration() -> None:
     """Raise ConfigurationError when Streamlit runs with other settings than the ones that Bakeoff ships."""
     for name, wanted in REQUIRED.items():
         if (found := config.get_option(name)) != wanted:
-            raise ConfigurationError(f"Streamlit's {name} is {found!r} and must be {wanted!r}; start with `bakeoff serve`.")
+            raise ConfigurationError(
+                f"Streamlit's {name} is {found!r} and must be {wanted!r}; start with `bakeoff serve`."
+            )
     if not config.get_option("server.allowedHosts"):
         raise ConfigurationError("Streamlit's server.allowedHosts is empty; start with `bakeoff serve`.")
 
 
 def send_without_delay() -> None:
-    """Set TCP_NODELAY on every connection: `streamlit run` binds a socket on which asyncio doesn't, and that costs 40 ms."""
+    """Set TCP_NODELAY on every connection: on the socket of `streamlit run` asyncio does not, which costs 40 ms."""
     original = AutoHTTPProtocol.connection_made
 
     def connection_made(self: Any, transport: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
+import sys
 from datetime import UTC
 from types import ModuleType
 from typing import Any
@@ -127,6 +130,21 @@ def test_a_format_says_what_it_is(key: str) -> None:
     assert isinstance(plugin.LABEL, str) and plugin.LABEL
     assert isinstance(plugin.NEEDS, str) and plugin.NEEDS
     assert all(suffix.startswith(".") for suffix in plugin.SUFFIXES)
+
+
+@every_format
+def test_a_format_knows_no_other_format_and_no_framework(key: str) -> None:
+    tree = ast.parse(inspect.getsource(FORMATS[key]))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+    assert not any(name.startswith(f"app.formats.{other}") for name in names for other in (*FORMATS, "_registry"))
+    ours = {name for name in names if name.startswith("app.")}
+    assert all(name.startswith(("app.domain.", "app.errors.", "app.formats._")) for name in ours)
+    assert {node.module.split(".")[0] for node in imports if node.module} <= {
+        "__future__",
+        "app",
+        *sys.stdlib_module_names,
+    }
 
 
 @every_format
@@ -309,20 +327,15 @@ def test_problems_are_listed_up_to_a_limit_which_is_said() -> None:
 
 
 def test_a_stream_that_gives_few_bytes_at_a_time_and_cannot_seek_is_read_whole() -> None:
-    class Trickle(io.RawIOBase):
-        def __init__(self, data: bytes) -> None:
-            self.data = data
+    class Trickle(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(3, size or 3))
 
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: Any) -> int:
-            part, self.data = self.data[:3], self.data[3:]
-            buffer[: len(part)] = part
-            return len(part)
+        def seek(self, *args: int) -> int:
+            raise io.UnsupportedOperation
 
     data = b"name\r\n" + b"".join(b"m%d\r\n" % number for number in range(20_000))
-    rows = read_all("models", Trickle(data))  # type: ignore[arg-type]
+    rows = read_all("models", Trickle(data))
     assert len(rows) == 20_000 and rows[-1] == ModelRow(20_001, "m19999")
 
 

@@ -98,7 +98,10 @@ def records(stream: BinaryIO, columns: Columns) -> Iterator[Record | RowProblem]
         if len(cells) != len(names):
             yield RowProblem(line, f"this row has {len(cells)} cells, but the header has {len(names)} columns")
             continue
-        values = {name: unguarded(cell) for name, cell in zip(names, cells, strict=True) if name}
+        if any(cell.startswith("'") for cell in cells):
+            cells = [unguarded(cell) for cell in cells]
+        values = dict(zip(names, cells, strict=True))
+        values.pop("", None)
         yield Record(line, row_number, values, typed=False)
 
 
@@ -157,7 +160,7 @@ def _rows(stream: BinaryIO, columns: Columns) -> Iterator[tuple[int, list[str]] 
         else:
             if feed.problem:
                 yield feed.problem
-            elif any(cell and not cell.isspace() for cell in cells):
+            elif "".join(cells).strip():
                 yield start, cells
         start = feed.begin_row()
 

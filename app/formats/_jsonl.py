@@ -10,7 +10,7 @@ from typing import BinaryIO, Never
 
 from app.errors import RowProblem
 from app.formats._record import Columns, Record, RowError
-from app.formats._text import HAS_NUL, HAS_SURROGATE, head_text, numbered_lines, shown
+from app.formats._text import HAS_NUL, HAS_SURROGATE, HEAD_SIZE, head_text, numbered_lines, shown
 
 _MAX_DEPTH = 100
 _SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -28,7 +28,11 @@ def keys_of(head: bytes) -> frozenset[str] | None:
 def matches(head: bytes, columns: Columns) -> bool:
     """Whether these are JSON objects with the keys that are required."""
     keys = keys_of(head)
-    return keys is not None and columns.accepts(keys)
+    if keys is None:
+        return False
+    # Where the first object is longer than the head, the keys after its long text are not to be seen yet.
+    is_cut = len(head) >= HEAD_SIZE and len(head.lstrip().splitlines()) == 1
+    return columns.accepts(keys) or (is_cut and not columns.known.isdisjoint(keys))
 
 
 def records(stream: BinaryIO) -> Iterator[Record | RowProblem]:

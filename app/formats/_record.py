@@ -91,8 +91,7 @@ class Record:
                 continue
             if whole_numbers and isinstance(value, int) and not isinstance(value, bool):
                 return str(value)
-            found = identifier(_text(name, value))
-            if found:
+            if found := identifier(_text(name, value)):
                 return found
         return None
 

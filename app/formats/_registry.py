@@ -10,11 +10,10 @@ from app.discovery import find_plugins
 from app.domain import GenerationRow, ModelRow, PromptRow, VoteRow
 from app.errors import BadFileError, RowProblem
 from app.formats._found import description
-from app.formats._text import EMPTY, identifier, shown
+from app.formats._text import EMPTY, HEAD_SIZE, identifier, shown
 
 Kind: TypeAlias = Literal["prompts", "models", "generations", "votes"]
 Row: TypeAlias = PromptRow | ModelRow | GenerationRow | VoteRow
-HEAD_SIZE = 64 * 1024
 
 
 def formats_of(kind: Kind) -> dict[str, ModuleType]:
@@ -68,18 +67,26 @@ def read_all(
 
 def _repeated(row: Row, first_lines: dict[tuple[str, ...], int]) -> RowProblem | None:
     """What is wrong if a row with the same name came before; votes have no name."""
-    name: tuple[str, ...]
-    if isinstance(row, PromptRow):
-        name, words = (identifier(row.id),), f"the id {shown(row.id)}"
-    elif isinstance(row, ModelRow):
-        name, words = (identifier(row.name),), f"the model {shown(row.name)}"
-    elif isinstance(row, GenerationRow):
-        name = (identifier(row.model), row.prompt_id or "", identifier(row.prompt or ""))
-        words = f"a generation of {shown(row.model)} for the prompt {shown(row.prompt_id or row.prompt)}"
-    else:
+    if isinstance(row, VoteRow):
         return None
-    first = first_lines.setdefault(name, row.line)
-    return RowProblem(row.line, f"{words} was already on line {first}") if first != row.line else None
+    first = first_lines.setdefault(_name(row), row.line)
+    return RowProblem(row.line, f"{_called(row)} was already on line {first}") if first != row.line else None
+
+
+def _name(row: PromptRow | ModelRow | GenerationRow) -> tuple[str, ...]:
+    if isinstance(row, PromptRow):
+        return (identifier(row.id),)
+    if isinstance(row, ModelRow):
+        return (identifier(row.name),)
+    return identifier(row.model), identifier(row.prompt_id or ""), identifier(row.prompt or "")
+
+
+def _called(row: PromptRow | ModelRow | GenerationRow) -> str:
+    if isinstance(row, PromptRow):
+        return f"the id {shown(row.id)}"
+    if isinstance(row, ModelRow):
+        return f"the model {shown(row.name)}"
+    return f"a generation of {shown(row.model)} for the prompt {shown(row.prompt_id or row.prompt)}"
 
 
 def _read_head(stream: BinaryIO) -> bytes:

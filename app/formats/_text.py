@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+HEAD_SIZE = 64 * 1024  # what a format is recognised by
 MAX_LINE = 16 * 2**20
 _CHUNK = 2**20
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -84,7 +85,7 @@ def head_text(head: bytes) -> str:
 
 def identifier(text: str) -> str:
     """A name as it is stored and compared: NFC, so that the two ways to write an é are one, without outer blanks."""
-    return unicodedata.normalize("NFC", text).strip()
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
@@ -121,6 +122,7 @@ def _plain(name: str, value: object) -> object:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, UUID):
         return str(value)
-    if value is None or isinstance(value, str | bool | int | float | list | tuple | dict):
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if is_finite and (value is None or isinstance(value, str | int | float | list | tuple | dict)):
         return value
     raise ValueError(f"{name} cannot be written to a file: {shown(value)}")

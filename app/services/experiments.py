@@ -118,9 +118,7 @@ def create_experiment(
     return row.id
 
 
-def _log(
-    session: Session, actor: Identity | None, action: str, subject: str, now: datetime, **details: object
-) -> None:
+def _log(session: Session, actor: Identity | None, action: str, subject: str, now: datetime, **details: object) -> None:
     audit.add_event(session, at=now, actor_id=actor_id(actor), action=action, subject=subject, details=details)
 
 
@@ -144,7 +142,9 @@ def _problems(session: Session, experiment_id: UUID) -> list[str]:
     shown = f"{experiment.title}\n{experiment.guidelines}".casefold()
     named = [arm.name for arm in arms if re.search(rf"(?<!\w){re.escape(arm.name.casefold())}(?!\w)", shown)]
     if named:
-        problems.append(f"The title or the guidelines name {named[0]}; raters read them, so the study would not be blind.")
+        problems.append(
+            f"The title or the guidelines name {named[0]}; raters read them, so the study would not be blind."
+        )
     return problems
 
 
@@ -153,9 +153,7 @@ def _prompts_by_model(
 ) -> dict[UUID, set[UUID]]:
     have: dict[UUID, set[UUID]] = {}
     if prompt_set_id is not None:
-        for row in models.list_usable(
-            session, experiment_id=experiment_id, prompt_set_id=prompt_set_id, until=until
-        ):
+        for row in models.list_usable(session, experiment_id=experiment_id, prompt_set_id=prompt_set_id, until=until):
             have.setdefault(row.model_id, set()).add(row.prompt_id)
     return have
 
@@ -178,9 +176,7 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
         assert experiment.prompt_set_id is not None  # noqa: S101 - the checklist saw to it
         have = _prompts_by_model(session, experiment_id, experiment.prompt_set_id, until=now)
         ordered = [
-            arm.model_id
-            for arm in experiments.list_arms(session, experiment_id=experiment_id)
-            if arm.model_id in have
+            arm.model_id for arm in experiments.list_arms(session, experiment_id=experiment_id) if arm.model_id in have
         ]
         pairs = _shared_pairs({model_id: have[model_id] for model_id in ordered})
         experiments.add_pairs(
@@ -199,9 +195,7 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
             ],
         )
         prompts.freeze(session, prompt_set_id=experiment.prompt_set_id, now=now)
-        experiments.set_status(
-            session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, started_at=now
-        )
+        experiments.set_status(session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, started_at=now)
         _log(session, actor, "experiment.start", experiment.key, now, n_pairs=len(pairs))
 
 

@@ -127,9 +127,7 @@ def _labels(arms: list[Row]) -> dict[UUID, str]:
     }
 
 
-def _to_comparisons(
-    rows: list[Row], pairs: list[Row], labels: dict[UUID, str], *, is_ordered: bool
-) -> Comparisons:
+def _to_comparisons(rows: list[Row], pairs: list[Row], labels: dict[UUID, str], *, is_ordered: bool) -> Comparisons:
     models = sorted(labels.values())
     place = {name: i for i, name in enumerate(models)}
     ends = {pair.id: (place[labels[pair.model_a_id]], place[labels[pair.model_b_id]]) for pair in pairs}

@@ -68,8 +68,8 @@ def _check_sqlite() -> Check:
     version = sqlite3.sqlite_version
     if has_wal_defect(sqlite3.sqlite_version_info):
         text = (
-            f"SQLite {version} has the WAL-reset defect (fixed in 3.51.3); Bakeoff keeps to one writer at a time, which "
-            "avoids it. Don't let other programs write to or checkpoint this file."
+            f"SQLite {version} has the WAL-reset defect (fixed in 3.51.3). Bakeoff keeps to one writer at a time, "
+            "which avoids it. Don't let other programs write to or checkpoint this file."
         )
         return Check("SQLite", True, text, is_warning=True)
     return Check("SQLite", True, f"SQLite {version}")

@@ -1,0 +1,292 @@
+"""The `bakeoff` command: maps arguments to services, nothing more. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.domain import Role
+from app.errors import BadFileError, BakeoffError
+from app.settings import get_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help=("Find out which generative model people prefer, blind, and prove it."),
+)
+import_app = typer.Typer(no_args_is_help=True, help="Take files in: prompts, models, their outputs, votes.")
+export_app = typer.Typer(no_args_is_help=True, help="Write files out.")
+app.add_typer(import_app, name="import")
+app.add_typer(export_app, name="export")
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+class VoteFormat(StrEnum):
+    """How votes are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def _base_url(host: str, port: int) -> str:
+    shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::1", "::"} else host  # noqa: S104 - a comparison
+    return get_settings().public_url or f"http://{shown}:{port}"
+
+
+def _serve(host: str, port: int) -> NoReturn:
+    """Become `streamlit run` of our entry script; the configuration beside it holds in every folder."""
+    script = Path(__file__).with_name("main.py")
+    flags = ["--server.address", host, "--server.port", str(port)]
+    allowed = ["localhost", "127.0.0.1", "::1"]
+    if public := get_settings().public_url:
+        allowed.append(urlsplit(public).hostname or "")
+    if host not in {"127.0.0.1", "localhost", "0.0.0.0", "::", "::1"}:  # noqa: S104 - a comparison
+        allowed.append(host)
+    for name in dict.fromkeys(allowed):
+        flags += ["--server.allowedHosts", name]
+    os.environ["BAKEOFF_ADDRESS"] = _base_url(host, port)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(script), *flags])  # noqa: S606 - our own
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8501) -> None:
+    """Serve the app: pages, sign-in and health on one port.
+
+    Example: bakeoff serve --port 8501
+    """
+    from app.services import system  # noqa: PLC0415 - the other commands start without it
+
+    migration = system.prepare_database()
+    if migration.backup:
+        out.print(f"Database brought from {migration.before} to {migration.after}; backup: {migration.backup}")
+    out.print(f"Bakeoff  {_base_url(host, port)}\nData     {_where()}\nStop     Ctrl+C")
+    _serve(host, port)
+
+
+def _where() -> str:
+    settings = get_settings()
+    return str(settings.data_dir) if settings.is_sqlite else "PostgreSQL (BAKEOFF_DATABASE_URL)"
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: Port = 8501) -> None:
+    """Serve a demo on its own database in ./demo-data: sample prompts and answers, and votes marked as simulated.
+
+    Example: bakeoff demo
+    """
+    os.environ.setdefault("BAKEOFF_DATA", "demo-data")
+    os.environ["BAKEOFF_DEMO"] = "1"
+    os.environ.pop("BAKEOFF_DATABASE_URL", None)
+    from app.services import demo as samples  # noqa: PLC0415
+    from app.services import system  # noqa: PLC0415
+
+    system.prepare_database()
+    samples.build_demo()
+    base = _base_url(host, port)
+    out.print(f"\n[bold]Bakeoff demo[/bold]  {base}\n")
+    for role, path in samples.demo_links().items():
+        out.print(f"  {role.value:<11} {base}{path}")
+    out.print(f"\nOpen one link per browser profile. Data: {_where()}. Stop: Ctrl+C.\n")
+    _serve(host, port)
+
+
+@app.command()
+def init() -> None:
+    """Create or upgrade the database and print a one-time link for the first admin.
+
+    Example: bakeoff init
+    """
+    from app.services import sign_in, system  # noqa: PLC0415
+
+    migration = system.prepare_database()
+    out.print(f"Database ready at schema {migration.after}: {_where()}")
+    if (path := sign_in.create_first_admin_link()) is not None:
+        out.print(f"First admin, one use, 24 hours: {_base_url('127.0.0.1', 8501)}{path}")
+
+
+@app.command()
+def invite(
+    role: Annotated[Role, typer.Option(help="What the link's account may reach.")] = Role.RATER,
+    experiment: Annotated[str, typer.Option(help="Key of the experiment that raters of this link vote in.")] = "",
+    uses: Annotated[int, typer.Option(min=1, help="How many people may use the link.")] = 1,
+    days: Annotated[float, typer.Option(help="How long the link works.")] = 14,
+    label: Annotated[str, typer.Option(help="A note for the list of invites.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Print a sign-in link.
+
+    Example: bakeoff invite --role rater --experiment my-study --uses 20
+    """
+    from app.services import experiments, sign_in, system  # noqa: PLC0415
+
+    system.prepare_database()
+    experiment_id = experiments.find_experiment(None, experiment) if experiment else None
+    path = sign_in.create_invite(None, role=role, label=label, experiment_id=experiment_id, max_uses=uses, days=days)
+    link = _base_url("127.0.0.1", 8501) + path
+    print(json.dumps({"link": link, "role": role.value, "uses": uses, "days": days}) if as_json else link)  # noqa: T201
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check configuration, database, schema, integrity and disk; exit code 1 when something is wrong.
+
+    Example: bakeoff doctor
+    """
+    from app.services import system  # noqa: PLC0415
+
+    checks = system.examine()
+    if as_json:
+        print(json.dumps([{"name": c.name, "ok": c.is_ok, "warning": c.is_warning, "text": c.text} for c in checks]))  # noqa: T201
+    else:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for check in checks:
+            mark = "[yellow]warn[/]" if check.is_warning else "[green]ok[/]" if check.is_ok else "[red]WRONG[/]"
+            table.add_row(mark, check.name, check.text)
+        out.print(table)
+    if not all(check.is_ok for check in checks):
+        raise typer.Exit(1)
+
+
+def _prompt_set(name: str) -> tuple[object, str]:
+    from app.errors import InvalidInputError  # noqa: PLC0415
+    from app.services import prompt_sets  # noqa: PLC0415
+
+    listed = prompt_sets.list_prompt_sets(None)
+    for row in listed:  # newest version first
+        if row.name == name:
+            return row.id, f"{row.name} v{row.version}"
+    known = ", ".join(dict.fromkeys(row.name for row in listed)) or "none yet"
+    raise InvalidInputError(f"There is no prompt set {name!r}. Known: {known}.")
+
+
+@import_app.command("prompts")
+def import_prompts(file: File, name: Annotated[str, typer.Option(help="Name of the prompt set.")]) -> None:
+    """Store a file of prompts as a prompt set; the same name with other content becomes its next version.
+
+    Example: bakeoff import prompts prompts.jsonl --name "Customer questions"
+    """
+    from app.services import prompt_sets, system  # noqa: PLC0415
+
+    system.prepare_database()
+    with file.open("rb") as stream:
+        stored = prompt_sets.import_prompts(None, stream, name=name)
+    state = "stored" if stored.is_new else "stored already"
+    out.print(f"{stored.name} v{stored.version}: {stored.n_prompts:,} prompts {state}.")
+
+
+@import_app.command("models")
+def import_models(file: File) -> None:
+    """Store a file of models with their organisation and licence.
+
+    Example: bakeoff import models models.jsonl
+    """
+    from app.services import generations, system  # noqa: PLC0415
+
+    system.prepare_database()
+    with file.open("rb") as stream:
+        done = generations.import_models(None, stream)
+    out.print(f"{done.n_stored:,} models stored, {done.n_known:,} known already.")
+
+
+PromptSetOption = Annotated[str, typer.Option("--prompt-set", help="Name of the prompt set (its newest version).")]
+
+
+@import_app.command("generations")
+def import_generations(file: File, prompt_set: PromptSetOption) -> None:
+    """Store models' outputs for the prompts of a set.
+
+    Example: bakeoff import generations outputs.jsonl --prompt-set "Customer questions"
+    """
+    from app.services import generations, system  # noqa: PLC0415
+
+    system.prepare_database()
+    prompt_set_id, shown = _prompt_set(prompt_set)
+    with file.open("rb") as stream:
+        done = generations.import_generations(None, stream, prompt_set_id=prompt_set_id)  # type: ignore[arg-type]
+    out.print(
+        f"{done.n_stored:,} outputs for {shown} stored, {done.n_known:,} known already, "
+        f"{done.n_new_models:,} new models."
+    )
+
+
+@import_app.command("votes")
+def import_votes(
+    file: File,
+    title: Annotated[str, typer.Option(help="Title of the study that these votes become.")],
+    prompt_set: Annotated[str, typer.Option("--prompt-set", help="Prompt set that the rows refer to.")] = "",
+) -> None:
+    """Store votes that were cast elsewhere as a completed study.
+
+    Example: bakeoff import votes votes.csv --title "Last year's study"
+    """
+    from app.services import system, vote_files  # noqa: PLC0415
+
+    system.prepare_database()
+    prompt_set_id = _prompt_set(prompt_set)[0] if prompt_set else None
+    with file.open("rb") as stream:
+        done = vote_files.import_votes(None, stream, title=title, prompt_set_id=prompt_set_id)  # type: ignore[arg-type]
+    out.print(f"{done.key}: {done.n_votes:,} votes by {done.n_raters:,} raters on {done.n_models:,} models stored.")
+
+
+@export_app.command("votes")
+def export_votes(
+    experiment: Annotated[str, typer.Argument(help="Key of the experiment.")],
+    to: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
+    form: Annotated[VoteFormat, typer.Option("--format", help="How to write them.")] = VoteFormat.JSONL,
+) -> None:
+    """Write the votes of an experiment, raters under pseudonyms.
+
+    Example: bakeoff export votes my-study --to votes.csv --format csv
+    """
+    from app.services import experiments, system, vote_files  # noqa: PLC0415
+
+    system.prepare_database()
+    experiment_id = experiments.find_experiment(None, experiment)
+
+    def write(stream: BinaryIO) -> int:
+        return vote_files.export_votes(None, experiment_id, stream, file_format=f"votes_{form.value}")
+
+    if to is None:
+        write(sys.stdout.buffer)
+        return
+    partial = to.with_name(f".{to.name}.partial")
+    with partial.open("wb") as stream:
+        written = write(stream)
+    partial.replace(to)
+    err.print(f"{written:,} votes written to {to}")
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line, never a traceback."""
+    try:
+        app()
+    except BadFileError as error:
+        err.print(f"[red]Nothing was imported.[/] {len(error.problems)} problem(s):")
+        for problem in error.problems[:20]:
+            err.print(f"  {problem}", markup=False)
+        if len(error.problems) > 20:
+            err.print(f"  and {len(error.problems) - 20} more")
+        sys.exit(1)
+    except BakeoffError as error:
+        err.print(str(error), style="red", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Showing what a person or a model wrote as it was written, in Streamlit's Markdown."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+_JOINER = "⁠"  # a word joiner: nothing to see, and no directive, shortcode or arrow is read across it
+_CODE = re.compile(
+    r"(^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\2[`~]* *$|\Z)|(?<!`)(`+)(?!`).+?(?<!`)\3(?!`))", re.S | re.M
+)
+_DISPLAY = re.compile(r"\\\[(.+?)\\\]", re.S)
+_INLINE = re.compile(r"\\\((.+?)\\\)", re.S)
+_MATH = re.compile(r"(\$\$.+?\$\$|\$[^\s$](?:[^$\n]*[^\s$])?\$)", re.S)
+_SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+[:\[])")
+_ARROW = re.compile(r"(<-|-(?=[->])|[<>!](?==)|=(?==))")
+
+
+@functools.lru_cache(maxsize=2048)
+def to_markdown(text: str) -> str:
+    r"""Markdown that Streamlit renders as its writer meant it.
+
+    Outside code, Streamlit would read ``:red[..]`` and ``:smile:`` as directives and ``->`` or ``>=`` as signs of its
+    own; an invisible joiner stops that. ``\(..\)`` and ``\[..\]`` become the dollar forms that it understands.
+    """
+    parts = _CODE.split(text)
+    # split() gives the text between matches, then the groups of a match: the whole, its fence, its backticks.
+    return "".join(part if i % 4 == 1 else _prose(part) for i, part in enumerate(parts) if i % 4 < 2 and part)
+
+
+def _prose(text: str) -> str:
+    text = _DISPLAY.sub(lambda match: f"\n$$\n{match[1].strip()}\n$$\n", text)
+    text = _INLINE.sub(lambda match: f"${match[1].strip()}$", text)
+    pieces = _MATH.split(text)
+    return "".join(piece if i % 2 else _plain(piece) for i, piece in enumerate(pieces))
+
+
+def _plain(text: str) -> str:
+    return _ARROW.sub(
+        lambda match: match[1] + _JOINER if len(match[1]) == 1 else f"<{_JOINER}-", _SHORTCODE.sub(f":{_JOINER}", text)
+    )

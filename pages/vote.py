@@ -1,0 +1,91 @@
+"""Vote: one battle at a time, one key or click a whole vote."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from app.components import ballot, chrome, session
+from app.components.page import Page
+from app.domain import Answer, ExperimentStatus, Receipt, Role
+from app.errors import BakeoffError
+from app.services import serving, voting
+
+PAGE = Page(title="Vote", section="Rate", role=Role.RATER, icon=":material/how_to_vote:", order=1)
+
+
+def cast(token: str, answer: str) -> None:
+    """Store a click; it runs before the page is drawn, so "saved" appears only after the commit."""
+    try:
+        receipt = voting.cast_vote(session.require(Role.RATER), UUID(token), Answer(answer))
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+        return
+    if receipt == Receipt.SAVED:
+        session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
+
+
+def undo() -> None:
+    """Take the last answer back."""
+    try:
+        rater = session.require(Role.RATER)
+        voting.undo_vote(rater, serving.require_study(rater))
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+        return
+    session.flash("Taken back. Here is that pair again.", "info")
+
+
+def render() -> None:
+    """Draw the page."""
+    rater = session.require(PAGE.role)
+    experiment_id = serving.find_study(rater)
+    if experiment_id is None:
+        chrome.show_notice("Nothing to rate right now", "No study is running. Come back with your link later.")
+        return
+    if rater.role != Role.RATER and not session.votes_as_staff():
+        _ask_staff()
+        return
+    served = serving.next_battle(rater, experiment_id)
+    guidelines = served.study.guidelines
+
+    @st.dialog("Guidelines")
+    def show_help() -> None:
+        st.markdown(guidelines or "Choose the answer that you would rather have received.")
+        st.caption("Keys: ← or A, → or D, ↑ or T for a tie, ↓ or X for both bad, S can't judge, U undo, H this help.")
+
+    ballot.show_head(served)
+    if served.battle is None:
+        _show_end(served.study.status, served.n_votes)
+    else:
+        if not served.n_votes and guidelines:
+            with st.container(border=True, key="guidelines"):
+                st.markdown(guidelines)
+        ballot.show_battle(served.battle)
+    ballot.show_bar(served, cast=cast, undo=undo, show_help=show_help)
+
+
+def _ask_staff() -> None:
+    chrome.show_notice(
+        "You can see the results, so your vote isn't blind",
+        "Votes of researchers and admins are stored, marked as staff votes, and left out of the leaderboard unless "
+        "somebody asks for them.",
+    )
+    st.button("Vote all the same", type="primary", on_click=session.agree_to_vote_as_staff)
+
+
+def _show_end(status: ExperimentStatus, n_votes: int) -> None:
+    thanks = f"Your {n_votes:,} votes are saved." if n_votes != 1 else "Your vote is saved."
+    if status == ExperimentStatus.PAUSED:
+        chrome.show_notice("This study is paused", f"{thanks} The next pair will appear here when it goes on.")
+    elif status == ExperimentStatus.RUNNING:
+        chrome.show_notice("That was all for you. Thank you!", f"{thanks} You can close this tab.")
+    elif status == ExperimentStatus.DRAFT:
+        chrome.show_notice("This study has not started", "Your link will work as soon as it does.")
+    else:
+        chrome.show_notice("This study is complete. Thank you!", thanks if n_votes else "It takes no votes any more.")
+
+
+if __name__ == "__main__":
+    render()

@@ -1,0 +1,67 @@
+"""Files of models."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from app.domain import ModelRow
+from app.errors import BadFileError, RowProblem
+from app.formats import models_csv, models_jsonl
+from app.formats._registry import read_all
+
+
+def test_the_59_real_models_are_read(shared: Path) -> None:
+    with (shared / "data/llmfao/models.jsonl").open("rb") as stream:
+        rows = read_all("models", stream)
+    assert len(rows) == 59
+    assert rows[0] == ModelRow(
+        1, "Airoboros L2 70B", organisation="Jon Durbin", provider_id="jondurbin/airoboros-l2-70b-2.1"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"name": " m ", "version": 2, "organization": "O", "license": "MIT", "provider_id": "o/m", "extra": [1]}',
+        b'{"name": "m", "version": "2", "organisation": "O", "licence": "MIT", "api_id": "o/m"}',
+        b"Name,version,organization,license,provider_id,extra\nm,2,O,MIT,o/m,x\n",
+        b"name\tversion\torganisation\tlicence\tapi_id\nm\t2\tO\tMIT\to/m\n",
+    ],
+)
+def test_both_spellings_are_read_and_unknown_keys_are_ignored(data: bytes) -> None:
+    [row] = read_all("models", io.BytesIO(data))
+    assert (row.name, row.version, row.organisation, row.licence, row.provider_id) == ("m", "2", "O", "MIT", "o/m")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"version": "1"}', "name is missing or blank"),
+        (b'{"name": null}', "name is missing or blank"),
+        (b'{"name": "\\u00a0 "}', "name is missing or blank"),
+        (b'{"name": 4}', "name must be text, not 4"),
+        (b'{"name": "m", "version": 1.10}', "version must be text, not 1.1"),
+        (b'{"name": "m", "licence": ["MIT"]}', "licence must be text, not ['MIT']"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_key(line: bytes, reason: str) -> None:
+    assert list(models_jsonl.read(io.BytesIO(line))) == [RowProblem(1, reason)]
+
+
+def test_a_blank_name_in_a_table_is_named_by_line() -> None:
+    assert list(models_csv.read(io.BytesIO(b"name,version\n ,1\n"))) == [RowProblem(2, "name is missing or blank")]
+
+
+def test_a_name_given_twice_is_a_problem_that_names_the_first_line() -> None:
+    with pytest.raises(BadFileError) as caught:
+        read_all("models", io.BytesIO(b"name\na\nA\n\n a \n"))
+    assert caught.value.problems == [RowProblem(5, "the model 'a' was already on line 2")]
+
+
+def test_models_are_written_with_the_names_that_we_use() -> None:
+    stream = io.BytesIO()
+    models_csv.write([ModelRow(0, "=m", version="-1")], stream)
+    assert stream.getvalue() == b"name,version,organisation,licence,provider_id\r\n'=m,'-1,,,\r\n"
