@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 LABEL = "Uniform"
 DESCRIPTION = "Every pair gets the same number of votes; nothing that raters said so far changes what is asked next."
 
 
-def draw(n_taken: Sequence[int], n_seen: Sequence[int], rng: Random) -> tuple[int, float]:
+def draw(room: Sequence[tuple[int, int]], n_seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
     """Choose among the pairs that still have room.
 
-    ``n_taken[i]`` counts the votes and open battles of candidate i, ``n_seen[i]`` how often this rater met it. Returns
-    the candidate's index and the propensity: the probability, in (0, 1], with which it was drawn given the counts.
-    Raises ValueError without candidates.
+    ``room`` holds (position, n_taken) of each: n_taken counts its votes and open battles; ``n_seen`` says how often this
+    rater met the pair at a position. Returns an index into ``room`` and the propensity: the probability, in (0, 1],
+    with which it was drawn given the counts. Raises ValueError without candidates.
     """
-    if not n_taken:
+    if not room:
         raise ValueError("no pair has room")
-    fewest = min(n_taken)
-    least = [i for i, n in enumerate(n_taken) if n == fewest]
-    seen_least = min(n_seen[i] for i in least)
-    ties = [i for i in least if n_seen[i] == seen_least]
+    fewest = min(n for _, n in room)
+    ties = [i for i, (_, n) in enumerate(room) if n == fewest]
+    if n_seen:
+        seen = [n_seen.get(room[i][0], 0) for i in ties]
+        least = min(seen)
+        ties = [i for i, n in zip(ties, seen, strict=True) if n == least]
     return rng.choice(ties), 1 / len(ties)
