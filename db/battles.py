@@ -5,7 +5,7 @@ The statements stand ready-made at the top: building one anew for every vote wou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,9 +106,7 @@ _FOR_VOTE = (
     .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
     .with_for_update(of=battle)
 )
-_PAIR_COUNTS = select(pair.c.position, pair.c.n_taken).where(
-    pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_taken < bindparam("quota")
-)
+_TAKEN = select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
 _SEEN = (
     select(
         battle.c.prompt_id,
@@ -227,10 +225,9 @@ def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Row[An
     return row
 
 
-def list_pair_counts(session: Session, *, experiment_id: UUID, quota: int) -> Sequence[tuple[int, int]]:
-    """(position, n_taken) of the pairs that still have room."""
-    rows: Sequence[Any] = session.execute(_PAIR_COUNTS, {"experiment_id": experiment_id, "quota": quota}).all()
-    return rows  # a row is a tuple; making plain ones of thousands would cost more than the query
+def list_taken(session: Session, *, experiment_id: UUID) -> list[int]:
+    """Votes and open battles of each pair, by position."""
+    return list(session.execute(_TAKEN, {"experiment_id": experiment_id}).scalars().all())
 
 
 def count_seen(session: Session, *, rater_id: UUID, experiment_id: UUID, pair_id: UUID) -> dict[UUID, tuple[int, bool]]:

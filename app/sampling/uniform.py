@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from random import Random
 
 LABEL = "Uniform"
 DESCRIPTION = "Every pair gets the same number of votes; nothing that raters said so far changes what is asked next."
 
 
-def draw(room: Sequence[tuple[int, int]], n_seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
-    """Choose among the pairs that still have room.
+def draw(n_taken: Sequence[int], excluded: Set[int], n_seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
+    """Choose the pair to show next.
 
-    ``room`` holds (position, n_taken) of each: n_taken counts its votes and open battles; ``n_seen`` says how often this
-    rater met the pair at a position. Returns an index into ``room`` and the propensity: the probability, in (0, 1],
-    with which it was drawn given the counts. Raises ValueError without candidates.
+    ``n_taken[position]`` counts the votes and open battles of each pair, ``excluded`` holds the positions that can't be
+    shown, ``n_seen[position]`` says how often this rater met a pair. Returns a position and its propensity: the
+    probability, in (0, 1], with which it was drawn given the counts. Raises ValueError when all are excluded.
     """
-    if not room:
+    able = [n for i, n in enumerate(n_taken) if i not in excluded] if excluded else n_taken
+    if not able:
         raise ValueError("no pair has room")
-    fewest = min(n for _, n in room)
-    ties = [i for i, (_, n) in enumerate(room) if n == fewest]
+    fewest = min(able)
+    ties = [i for i, n in enumerate(n_taken) if n == fewest and i not in excluded]
     if n_seen:
-        seen = [n_seen.get(room[i][0], 0) for i in ties]
-        least = min(seen)
-        ties = [i for i, n in zip(ties, seen, strict=True) if n == least]
+        least = min(n_seen.get(i, 0) for i in ties)
+        ties = [i for i in ties if n_seen.get(i, 0) == least]
     return rng.choice(ties), 1 / len(ties)

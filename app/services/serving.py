@@ -21,6 +21,7 @@ from app.domain import (
 )
 from app.errors import NotFoundError
 from app.services.design import Design, get_design
+from app.services.pair_counts import forget_counts, get_counts
 from app.stats.balance import least_used
 from db import battles, experiments
 from db.engine import Row, Session, database
@@ -71,7 +72,7 @@ def _ballot(screen: Row) -> Ballot:
         content = battles.content_of(screen)
         battle = BlindBattle(screen.battle_id, content.prompt, content.left, content.right)
     can_undo = screen.status in TAKES_VOTES and screen.n_voted + screen.n_skipped > 0
-    return Ballot(study, battle, screen.n_voted, _quota(screen), can_undo)
+    return Ballot(study, battle, int(screen.n_voted), _quota(screen), can_undo)
 
 
 def _quota(screen: Row) -> int:
@@ -123,18 +124,21 @@ def _draw(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping
     if limit and battles.count_voted(session, **mine) >= limit:
         return None
     n_seen = battles.count_seen_pairs(session, **mine)
-    counts = battles.list_pair_counts(session, experiment_id=experiment_id, quota=quota)
-    exhausted = {position for position, n in n_seen.items() if n >= len(design.prompts[position])}
-    room = [row for row in counts if row[0] not in exhausted] if exhausted else list(counts)
+    excluded = {position for position, n in n_seen.items() if n >= len(design.prompts[position])}
     strategy = find_plugins("app.sampling")[rules["allocation"]]
-    while room:  # only PostgreSQL can need a second turn: another rater may take the pair's last vote first
-        chosen, p_pair = strategy.draw(room, n_seen, _RNG)
-        pair_id = design.pairs[room[chosen][0]][0]
+    n_taken = get_counts(session, experiment_id)
+    while len(excluded) < len(n_taken):
+        position, p_pair = strategy.draw(n_taken, excluded, n_seen, _RNG)
+        pair_id = design.pairs[position][0]
         if battles.take_pair(session, pair_id=pair_id, quota=quota):
+            n_taken[position] += 1
             seen = battles.count_seen(session, pair_id=pair_id, **mine)
             sides = battles.count_sides(session, pair_id=pair_id)
-            return _choose_prompt_and_side(design, room[chosen][0], seen, sides, p_pair)
-        room.pop(chosen)
+            return _choose_prompt_and_side(design, position, seen, sides, p_pair)
+        if n_taken[position] < quota:  # another process took the last one: look again
+            forget_counts(experiment_id)
+            n_taken = get_counts(session, experiment_id)
+        excluded |= {i for i, n in enumerate(n_taken) if n >= quota}
     return None
 
 
