@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, bindparam, case, cast, func, insert, or_, select, update
+from sqlalchemy import Integer, Row, ScalarSelect, and_, bindparam, case, cast, func, insert, or_, select, text, update
 from sqlmodel import Session
 
 from app.domain import BattleStatus, Message, Purpose
@@ -23,7 +23,11 @@ account, battle, experiment, generation, pair, prompt, vote = tables_of(
     Account, Battle, Experiment, Generation, Pair, Prompt, Vote
 )
 _a, _b = generation.alias("a"), generation.alias("b")
-_ON_SCREEN = (BattleStatus.OPEN, BattleStatus.WAITING)
+RULES = ("status", "min_dwell_ms", "lease_minutes", "votes_per_pair", "votes_per_rater", "allocation")
+# Written out, because SQLite can't match a partial index against bound values, and expanding an IN list costs as much
+# as running the statement.
+_ON_SCREEN = text("battle.status IN ('open', 'waiting')")
+_COUNTS = text("battle.status IN ('open', 'waiting', 'voted')")
 
 _LOCK_RATER = select(account.c.is_blocked).where(account.c.id == bindparam("rater_id")).with_for_update()
 _MINE = (
@@ -31,20 +35,61 @@ _MINE = (
     .where(
         battle.c.rater_id == bindparam("rater_id"),
         battle.c.experiment_id == bindparam("experiment_id"),
-        battle.c.status.in_(_ON_SCREEN),
+        _ON_SCREEN,
     )
     # "open" sorts before "waiting"; those that an undo put aside come back in the order in which they were drawn.
     .order_by(battle.c.status, battle.c.assigned_at)
     .limit(1)
 )
-_CONTENT = (
-    select(battle.c.is_a_left, prompt.c.messages, _a.c.parts.label("parts_a"), _b.c.parts.label("parts_b"))
-    .select_from(
-        battle.join(prompt, battle.c.prompt_id == prompt.c.id)
-        .join(_a, battle.c.generation_a_id == _a.c.id)
-        .join(_b, battle.c.generation_b_id == _b.c.id)
+
+
+def _count_mine(status: BattleStatus) -> ScalarSelect[int]:
+    mine = battle.alias()
+    return (
+        select(func.count())
+        .where(
+            mine.c.rater_id == bindparam("rater_id"),
+            mine.c.experiment_id == bindparam("experiment_id"),
+            mine.c.status == status,
+        )
+        .scalar_subquery()
     )
-    .where(battle.c.id == bindparam("battle_id"))
+
+
+# One row for every rerun of the vote page: the study, this rater's counts, and the battle on the screen, if any.
+_SCREEN = (
+    select(
+        experiment.c.id,
+        experiment.c.title,
+        experiment.c.guidelines,
+        experiment.c.status,
+        experiment.c.min_dwell_ms,
+        experiment.c.votes_per_pair,
+        experiment.c.votes_per_rater,
+        experiment.c.started_at,
+        battle.c.id.label("battle_id"),
+        battle.c.lease_until,
+        battle.c.is_a_left,
+        prompt.c.messages,
+        _a.c.parts.label("parts_a"),
+        _b.c.parts.label("parts_b"),
+        _count_mine(BattleStatus.VOTED).label("n_voted"),
+        _count_mine(BattleStatus.SKIPPED).label("n_skipped"),
+    )
+    .select_from(
+        experiment.outerjoin(
+            battle,
+            and_(
+                battle.c.experiment_id == experiment.c.id,
+                battle.c.rater_id == bindparam("rater_id"),
+                battle.c.status == BattleStatus.OPEN,
+            ),
+        )
+        .outerjoin(prompt, battle.c.prompt_id == prompt.c.id)
+        .outerjoin(_a, battle.c.generation_a_id == _a.c.id)
+        .outerjoin(_b, battle.c.generation_b_id == _b.c.id)
+    )
+    .where(experiment.c.id == bindparam("experiment_id"))
 )
 _FOR_VOTE = (
     select(
@@ -55,19 +100,27 @@ _FOR_VOTE = (
         battle.c.is_a_left,
         battle.c.shown_at,
         battle.c.n_revisions,
-        experiment.c.status.label("experiment_status"),
-        experiment.c.min_dwell_ms,
-        experiment.c.lease_minutes,
+        *(column.label(f"experiment_{column.name}") for column in experiment.c if column.name in RULES),
     )
     .select_from(battle.join(experiment, battle.c.experiment_id == experiment.c.id))
     .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
     .with_for_update(of=battle)
 )
-_PAIR_COUNTS = select(pair.c.position, pair.c.n_taken).where(
-    pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_taken < bindparam("quota")
+_TAKEN = select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
+_SEEN = (
+    select(
+        battle.c.prompt_id,
+        func.count().label("n"),
+        func.sum(case((battle.c.pair_id == bindparam("pair_id"), 1), else_=0)).label("n_in_pair"),
+    )
+    .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
+    .group_by(battle.c.prompt_id)
 )
-_SEEN = select(battle.c.pair_id, battle.c.prompt_id).where(
-    battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id")
+_SEEN_PAIRS = (
+    select(pair.c.position, func.count())
+    .select_from(battle.join(pair, battle.c.pair_id == pair.c.id))
+    .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
+    .group_by(pair.c.position)
 )
 _SIDES = (
     select(
@@ -77,7 +130,7 @@ _SIDES = (
     )
     .where(
         battle.c.pair_id == bindparam("pair_id"),
-        battle.c.status.in_((*_ON_SCREEN, BattleStatus.VOTED)),
+        _COUNTS,
     )
     .group_by(battle.c.prompt_id)
 )
@@ -94,6 +147,7 @@ _COUNT_PAIR = (
         n_taken=pair.c.n_taken + cast(bindparam("taken"), Integer),
         n_votes=pair.c.n_votes + cast(bindparam("votes"), Integer),
     )
+    .returning(pair.c.n_votes)
 )
 _SET_STATUS = (
     update(battle)
@@ -105,19 +159,17 @@ _SET_STATUS = (
         n_revisions=bindparam("revisions"),
     )
 )
-_PROGRESS = select(func.count()).where(
-    battle.c.rater_id == bindparam("rater_id"),
-    battle.c.experiment_id == bindparam("experiment_id"),
-    battle.c.status == BattleStatus.VOTED,
-)
-_HAS_ANSWERED = (
-    select(battle.c.id)
+_INSERT = insert(battle)
+_PROGRESS = select(_count_mine(BattleStatus.VOTED))
+_EXPIRE = (
+    update(battle)
     .where(
-        battle.c.rater_id == bindparam("rater_id"),
-        battle.c.experiment_id == bindparam("experiment_id"),
-        battle.c.status.in_((BattleStatus.VOTED, BattleStatus.SKIPPED)),
+        battle.c.experiment_id == bindparam("study"),  # named otherwise than any column, as UPDATE demands
+        _ON_SCREEN,
+        battle.c.lease_until < bindparam("now"),
     )
-    .limit(1)
+    .values(status=BattleStatus.EXPIRED)
+    .returning(battle.c.pair_id)
 )
 _HAS_ROOM = (
     select(pair.c.id)
@@ -136,10 +188,9 @@ class Content:
 
 
 def lock_rater(session: Session, *, rater_id: UUID) -> None:
-    """Hold this rater's voting to one transaction at a time; raises NotFoundError for an unknown or blocked rater."""
-    is_blocked = session.execute(_LOCK_RATER, {"rater_id": rater_id}).scalar_one_or_none()
-    if is_blocked is None or is_blocked:
-        raise NotFoundError("This rater can't vote.")
+    """Hold this rater's voting to one transaction at a time; on SQLite every write transaction does that already."""
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(_LOCK_RATER, {"rater_id": rater_id})
 
 
 def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[Any] | None:
@@ -147,12 +198,19 @@ def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[A
     return session.execute(_MINE, {"rater_id": rater_id, "experiment_id": experiment_id}).first()
 
 
-def get_content(session: Session, *, battle_id: UUID) -> Content:
-    """The texts of a battle by side."""
-    row = session.execute(_CONTENT, {"battle_id": battle_id}).one()
-    texts = [_text(row.parts_a), _text(row.parts_b)]
-    left, right = texts if row.is_a_left else reversed(texts)
-    return Content(tuple(Message(m["role"], m["content"]) for m in row.messages), left, right)
+def get_screen(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[Any]:
+    """The study, this rater's counts and the open battle (``battle_id`` is null without); raises NotFoundError."""
+    row = session.execute(_SCREEN, {"rater_id": rater_id, "experiment_id": experiment_id}).first()
+    if row is None:
+        raise NotFoundError("There is no such experiment.")
+    return row
+
+
+def content_of(screen: Row[Any]) -> Content:
+    """The texts of the battle of ``get_screen``, by side."""
+    texts = [_text(screen.parts_a), _text(screen.parts_b)]
+    left, right = texts if screen.is_a_left else reversed(texts)
+    return Content(tuple(Message(m["role"], m["content"]) for m in screen.messages), left, right)
 
 
 def _text(parts: list[dict[str, Any]]) -> str:
@@ -167,16 +225,21 @@ def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Row[An
     return row
 
 
-def list_pair_counts(session: Session, *, experiment_id: UUID, quota: int) -> list[tuple[int, int]]:
-    """(position, n_taken) of the pairs that still have room."""
-    rows = session.execute(_PAIR_COUNTS, {"experiment_id": experiment_id, "quota": quota})
-    return [tuple(row) for row in rows]
+def list_taken(session: Session, *, experiment_id: UUID) -> list[int]:
+    """Votes and open battles of each pair, by position."""
+    return list(session.execute(_TAKEN, {"experiment_id": experiment_id}).scalars().all())
 
 
-def list_seen(session: Session, *, rater_id: UUID, experiment_id: UUID) -> list[tuple[UUID, UUID]]:
-    """(pair, prompt) of every battle that this rater was ever served."""
-    rows = session.execute(_SEEN, {"rater_id": rater_id, "experiment_id": experiment_id})
-    return [tuple(row) for row in rows]
+def count_seen(session: Session, *, rater_id: UUID, experiment_id: UUID, pair_id: UUID) -> dict[UUID, tuple[int, bool]]:
+    """For each prompt that this rater was ever served: how often, and whether it was with this pair."""
+    rows = session.execute(_SEEN, {"rater_id": rater_id, "experiment_id": experiment_id, "pair_id": pair_id}).all()
+    return {row.prompt_id: (row.n, row.n_in_pair > 0) for row in rows}
+
+
+def count_seen_pairs(session: Session, *, rater_id: UUID, experiment_id: UUID) -> dict[int, int]:
+    """How often this rater met each pair, by the pair's position."""
+    rows = session.execute(_SEEN_PAIRS, {"rater_id": rater_id, "experiment_id": experiment_id}).all()
+    return dict(tuple(row) for row in rows)
 
 
 def count_sides(session: Session, *, pair_id: UUID) -> dict[UUID, tuple[int, int]]:
@@ -189,15 +252,16 @@ def take_pair(session: Session, *, pair_id: UUID, quota: int) -> bool:
     return session.execute(_TAKE, {"pair": pair_id, "quota": quota}).first() is not None
 
 
-def count_pair(session: Session, *, pair_id: UUID, taken: int, votes: int) -> None:
-    """Change the counts of a pair."""
-    session.execute(_COUNT_PAIR, {"pair": pair_id, "taken": taken, "votes": votes})
+def count_pair(session: Session, *, pair_id: UUID, taken: int, votes: int) -> int:
+    """Change the counts of a pair; returns its live votes."""
+    n_votes: int = session.execute(_COUNT_PAIR, {"pair": pair_id, "taken": taken, "votes": votes}).scalar_one()
+    return n_votes
 
 
 def add_battle(session: Session, **values: Any) -> UUID:
     """Store a battle; the keywords are its columns."""
     battle_id = new_id()
-    session.execute(insert(battle), {"id": battle_id, "n_revisions": 0, **values})
+    session.execute(_INSERT, {"id": battle_id, "n_revisions": 0, **values})
     return battle_id
 
 
@@ -276,11 +340,6 @@ def count_voted(session: Session, *, rater_id: UUID, experiment_id: UUID) -> int
     return n
 
 
-def has_answered(session: Session, *, rater_id: UUID, experiment_id: UUID) -> bool:
-    """Whether there is anything that this rater could take back."""
-    return session.execute(_HAS_ANSWERED, {"rater_id": rater_id, "experiment_id": experiment_id}).first() is not None
-
-
 def has_room(session: Session, *, experiment_id: UUID, quota: int) -> bool:
     """Whether any pair still lacks votes."""
     return session.execute(_HAS_ROOM, {"experiment_id": experiment_id, "quota": quota}).first() is not None
@@ -288,12 +347,7 @@ def has_room(session: Session, *, experiment_id: UUID, quota: int) -> bool:
 
 def release_expired(session: Session, *, experiment_id: UUID, now: datetime) -> int:
     """Give battles whose lease has run out back to the pool; returns how many."""
-    rows = session.execute(
-        update(battle)
-        .where(battle.c.experiment_id == experiment_id, battle.c.status.in_(_ON_SCREEN), battle.c.lease_until < now)
-        .values(status=BattleStatus.EXPIRED)
-        .returning(battle.c.pair_id)
-    ).all()
+    rows = session.execute(_EXPIRE, {"study": experiment_id, "now": now}).all()
     for row in rows:
         count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
     return len(rows)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from random import Random
 
 LABEL = "Uniform"
 DESCRIPTION = "Every pair gets the same number of votes; nothing that raters said so far changes what is asked next."
 
 
-def draw(n_taken: Sequence[int], n_seen: Sequence[int], rng: Random) -> tuple[int, float]:
-    """Choose among the pairs that still have room.
+def draw(n_taken: Sequence[int], excluded: Set[int], n_seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
+    """Choose the pair to show next.
 
-    ``n_taken[i]`` counts the votes and open battles of candidate i, ``n_seen[i]`` how often this rater met it. Returns
-    the candidate's index and the propensity: the probability, in (0, 1], with which it was drawn given the counts.
-    Raises ValueError without candidates.
+    ``n_taken[position]`` counts the votes and open battles of each pair, ``excluded`` holds the positions that can't be
+    shown, ``n_seen[position]`` says how often this rater met a pair. Returns a position and its propensity: the
+    probability, in (0, 1], with which it was drawn given the counts. Raises ValueError when all are excluded.
     """
-    if not n_taken:
+    able = [n for i, n in enumerate(n_taken) if i not in excluded] if excluded else n_taken
+    if not able:
         raise ValueError("no pair has room")
-    fewest = min(n_taken)
-    least = [i for i, n in enumerate(n_taken) if n == fewest]
-    seen_least = min(n_seen[i] for i in least)
-    ties = [i for i in least if n_seen[i] == seen_least]
+    fewest = min(able)
+    ties = [i for i, n in enumerate(n_taken) if n == fewest and i not in excluded]
+    if n_seen:
+        least = min(n_seen.get(i, 0) for i in ties)
+        ties = [i for i in ties if n_seen.get(i, 0) == least]
     return rng.choice(ties), 1 / len(ties)

@@ -170,7 +170,7 @@ def list_models(actor: Identity | None) -> list[ModelSummary]:
     """All models, by name."""
     require(actor, Role.RESEARCHER)
     with database().read() as session:
-        return [ModelSummary(*row) for row in models.list_models(session)]
+        return [ModelSummary(**row._mapping) for row in models.list_models(session)]
 
 
 def get_coverage(actor: Identity | None, prompt_set_id: UUID) -> Coverage:

@@ -15,7 +15,7 @@ from app.domain import Identity, Ranking, Role
 from app.errors import InvalidInputError
 from app.services.sign_in import require
 from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
-from app.stats.counts import count_outcomes, win_matrix
+from app.stats.counts import outcome_counts, win_matrix
 from db import experiments, votes
 from db.engine import Row, Session, database
 
@@ -82,7 +82,7 @@ def get_leaderboard(
     ranking: Ranking = methods[method].rank(comparisons, confidence=confidence, ties=ties, both_bad=both_bad)
     names = tuple(row.model for row in ranking.models)
     place = [comparisons.models.index(name) for name in names]
-    wins = win_matrix(count_outcomes(comparisons))
+    wins = win_matrix(outcome_counts(comparisons))
     return Board(
         title=experiment.title,
         key=experiment.key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from random import SystemRandom
 from typing import Any
@@ -19,7 +19,9 @@ from app.domain import (
     Study,
     utc_now,
 )
+from app.errors import NotFoundError
 from app.services.design import Design, get_design
+from app.services.pair_counts import forget_counts, get_counts
 from app.stats.balance import least_used
 from db import battles, experiments
 from db.engine import Row, Session, database
@@ -36,49 +38,59 @@ def find_study(rater: Identity) -> UUID | None:
         return experiments.find_running(session)
 
 
+def require_study(rater: Identity) -> UUID:
+    """As ``find_study``; raises NotFoundError when there is none."""
+    experiment_id = find_study(rater)
+    if experiment_id is None:
+        raise NotFoundError("There is no study to vote in.")
+    return experiment_id
+
+
 def next_battle(rater: Identity, experiment_id: UUID) -> Ballot:
     """The battle on this rater's screen, or a new one, stored before it is returned.
 
     Raises NotFoundError for an unknown experiment. ``Ballot.battle`` is None when the study takes no votes now, its
     quota is full, or this rater has seen all there is.
     """
+    mine = {"rater_id": rater.account_id, "experiment_id": experiment_id}
     with database().read() as session:
-        experiment = experiments.get_experiment(session, experiment_id=experiment_id)
-        mine = battles.find_mine(session, rater_id=rater.account_id, experiment_id=experiment_id)
-        if mine is not None and mine.status == BattleStatus.OPEN and mine.lease_until > utc_now():
-            return _ballot(session, rater, experiment, mine.id)
-    with database().write() as session:
-        battles.lock_rater(session, rater_id=rater.account_id)
-        # Read again: the experiment may have been paused or ended between the two transactions.
-        experiment = experiments.get_experiment(session, experiment_id=experiment_id)
-        return _ballot(session, rater, experiment, _reserve(session, rater, experiment))
+        screen = battles.get_screen(session, **mine)
+    is_open = screen.battle_id is not None and screen.lease_until > utc_now()
+    if not is_open and screen.status in TAKES_VOTES:
+        with database().write() as session:
+            battles.lock_rater(session, rater_id=rater.account_id)
+            experiment = experiments.get_experiment(session, experiment_id=experiment_id)
+            if reserve_battle(session, rater, experiment_id, dict(experiment._mapping)) is not None:
+                screen = battles.get_screen(session, **mine)
+    return _ballot(screen)
 
 
-def _ballot(session: Session, rater: Identity, experiment: Row, battle_id: UUID | None) -> Ballot:
-    study = Study(experiment.id, experiment.title, experiment.guidelines, experiment.status, experiment.min_dwell_ms)
-    mine = {"rater_id": rater.account_id, "experiment_id": experiment.id}
-    n_votes = battles.count_voted(session, **mine)
+def _ballot(screen: Row) -> Ballot:
+    study = Study(screen.id, screen.title, screen.guidelines, screen.status, screen.min_dwell_ms)
     battle = None
-    if battle_id is not None:
-        content = battles.get_content(session, battle_id=battle_id)
-        battle = BlindBattle(battle_id, content.prompt, content.left, content.right)
-    can_undo = experiment.status in TAKES_VOTES and (n_votes > 0 or battles.has_answered(session, **mine))
-    return Ballot(study, battle, n_votes, _quota(experiment), can_undo)
+    if screen.battle_id is not None and screen.status in TAKES_VOTES:
+        content = battles.content_of(screen)
+        battle = BlindBattle(screen.battle_id, content.prompt, content.left, content.right)
+    can_undo = screen.status in TAKES_VOTES and screen.n_voted + screen.n_skipped > 0
+    return Ballot(study, battle, int(screen.n_voted), _quota(screen), can_undo)
 
 
-def _quota(experiment: Row) -> int:
-    if experiment.started_at is None:
+def _quota(screen: Row) -> int:
+    if screen.started_at is None:
         return 0
-    design = get_design(experiment.id)
-    possible = min(design.n_battles, len(design.pairs) * experiment.votes_per_pair)
-    return min(possible, int(experiment.votes_per_rater or possible))
+    design = get_design(screen.id)
+    possible = min(design.n_battles, len(design.pairs) * screen.votes_per_pair)
+    return min(possible, int(screen.votes_per_rater or possible))
 
 
-def _reserve(session: Session, rater: Identity, experiment: Row) -> UUID | None:
-    """The id of the battle to show, reserved for this rater; None when there is none to show."""
+def reserve_battle(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> UUID | None:
+    """The battle to show next, reserved for this rater in the caller's transaction; None when there is none to show.
+
+    ``rules`` has the experiment's columns named in ``db.battles.RULES``.
+    """
     now = utc_now()
-    lease_until = now + timedelta(minutes=experiment.lease_minutes)
-    mine = battles.find_mine(session, rater_id=rater.account_id, experiment_id=experiment.id)
+    lease_until = now + timedelta(minutes=rules["lease_minutes"])
+    mine = battles.find_mine(session, rater_id=rater.account_id, experiment_id=experiment_id)
     if mine is not None:
         battle_id: UUID = mine.id
         if mine.status == BattleStatus.WAITING:
@@ -86,15 +98,15 @@ def _reserve(session: Session, rater: Identity, experiment: Row) -> UUID | None:
         else:
             battles.renew_lease(session, battle_id=battle_id, lease_until=lease_until)
         return battle_id
-    if experiment.status != ExperimentStatus.RUNNING:
+    if rules["status"] != ExperimentStatus.RUNNING:
         return None
-    battles.release_expired(session, experiment_id=experiment.id, now=now)
-    drawn = _draw(session, rater, experiment)
+    battles.release_expired(session, experiment_id=experiment_id, now=now)
+    drawn = _draw(session, rater, experiment_id, rules)
     if drawn is None:
         return None
     return battles.add_battle(
         session,
-        experiment_id=experiment.id,
+        experiment_id=experiment_id,
         rater_id=rater.account_id,
         status=BattleStatus.OPEN,
         purpose=Purpose.NORMAL,
@@ -105,38 +117,44 @@ def _reserve(session: Session, rater: Identity, experiment: Row) -> UUID | None:
     )
 
 
-def _draw(session: Session, rater: Identity, experiment: Row) -> dict[str, Any] | None:
+def _draw(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> dict[str, Any] | None:
     """What to show next, as columns of a battle, with one vote of its pair's quota taken; None when nothing is left."""
-    design, mine = get_design(experiment.id), {"rater_id": rater.account_id, "experiment_id": experiment.id}
-    if experiment.votes_per_rater and battles.count_voted(session, **mine) >= experiment.votes_per_rater:
+    design, mine = get_design(experiment_id), {"rater_id": rater.account_id, "experiment_id": experiment_id}
+    quota, limit = rules["votes_per_pair"], rules["votes_per_rater"]
+    if limit and battles.count_voted(session, **mine) >= limit:
         return None
-    seen = battles.list_seen(session, **mine)
-    n_seen = Counter(design.position[pair_id] for pair_id, _ in seen)
-    strategy = find_plugins("app.sampling")[experiment.allocation]
-    for _ in range(20):  # only PostgreSQL can need a second turn: another rater may take the pair's last vote first
-        counts = battles.list_pair_counts(session, experiment_id=experiment.id, quota=experiment.votes_per_pair)
-        room = [(position, n) for position, n in counts if n_seen[position] < len(design.prompts[position])]
-        if not room:
-            return None
-        chosen, p_pair = strategy.draw([n for _, n in room], [n_seen[position] for position, _ in room], _RNG)
-        position = room[chosen][0]
-        if battles.take_pair(session, pair_id=design.pairs[position][0], quota=experiment.votes_per_pair):
-            sides = battles.count_sides(session, pair_id=design.pairs[position][0])
-            drawn = _choose_prompt_and_side(design, position, seen, sides)
-            return {**drawn, "propensity": p_pair * drawn["propensity"]}
+    n_seen = battles.count_seen_pairs(session, **mine)
+    excluded = {position for position, n in n_seen.items() if n >= len(design.prompts[position])}
+    strategy = find_plugins("app.sampling")[rules["allocation"]]
+    n_taken = get_counts(session, experiment_id)
+    while len(excluded) < len(n_taken):
+        position, p_pair = strategy.draw(n_taken, excluded, n_seen, _RNG)
+        pair_id = design.pairs[position][0]
+        if battles.take_pair(session, pair_id=pair_id, quota=quota):
+            n_taken[position] += 1
+            seen = battles.count_seen(session, pair_id=pair_id, **mine)
+            sides = battles.count_sides(session, pair_id=pair_id)
+            return _choose_prompt_and_side(design, position, seen, sides, p_pair)
+        if n_taken[position] < quota:  # another process took the last one: look again
+            forget_counts(experiment_id)
+            n_taken = get_counts(session, experiment_id)
+        excluded |= {i for i, n in enumerate(n_taken) if n >= quota}
     return None
 
 
 def _choose_prompt_and_side(
-    design: Design, position: int, seen: list[tuple[UUID, UUID]], sides: dict[UUID, tuple[int, int]]
+    design: Design,
+    position: int,
+    seen: Mapping[UUID, tuple[int, bool]],
+    sides: Mapping[UUID, tuple[int, int]],
+    p_pair: float,
 ) -> dict[str, Any]:
     """The prompt this pair was shown on least, and the side on which its model a stood least."""
     pair_id, model_a, model_b = design.pairs[position]
-    had = {prompt for pair, prompt in seen if pair == pair_id}
     prompt_id, p_prompt = least_used(
-        (prompt for prompt in design.prompts[position] if prompt not in had),
+        (prompt for prompt in design.prompts[position] if not seen.get(prompt, (0, False))[1]),
         {prompt: n for prompt, (n, _) in sides.items()},
-        Counter(prompt for _, prompt in seen),
+        {prompt: n for prompt, (n, _) in seen.items()},
         rng=_RNG,
     )
     n, n_left = sides.get(prompt_id, (0, 0))
@@ -150,5 +168,5 @@ def _choose_prompt_and_side(
         "generation_a_id": design.generation[model_a, prompt_id],
         "generation_b_id": design.generation[model_b, prompt_id],
         "is_a_left": is_a_left,
-        "propensity": p_prompt,
+        "propensity": p_pair * p_prompt,
     }

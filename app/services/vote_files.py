@@ -255,7 +255,7 @@ def _read(stream: BinaryIO) -> list[VoteRow]:
 def export_votes(actor: Identity | None, experiment_id: UUID, stream: BinaryIO, *, file_format: str) -> int:
     """Write every vote of an experiment in our own columns, those that a rater changed later included and marked.
 
-    Returns the rows written. ``file_format`` is "votes_jsonl" or "votes_csv". Raters appear under a pseudonym of this study.
+    Returns the rows written. ``file_format`` is "votes_jsonl" or "votes_csv". Raters appear under a pseudonym.
     """
     require(actor, Role.RESEARCHER)
     writers = {key: module for key, module in find_plugins("app.formats").items() if module.KIND == "votes"}

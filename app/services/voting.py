@@ -11,13 +11,13 @@ from uuid import UUID
 
 from app.domain import Act, Answer, BattleStatus, Identity, Input, Outcome, Receipt, Role, utc_now
 from app.errors import ConflictError, TooEarlyError, VoteRefusedError
-from app.services.serving import TAKES_VOTES
+from app.services.serving import TAKES_VOTES, reserve_battle
 from db import audit, battles, experiments, votes
 from db.engine import Row, Session, database
 
 
 def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input = Input.SCREEN) -> Receipt:
-    """Store what the rater said about a battle; committed when this returns.
+    """Store what the rater said about a battle and reserve the next one; committed when this returns.
 
     The first answer to a battle wins: a second one (a double click, another tab) returns ALREADY_SAVED and changes
     nothing. Raises TooEarlyError before the minimum dwell time, whose count then begins anew, so that a key held down
@@ -32,11 +32,13 @@ def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input
         if battle.experiment_status not in TAKES_VOTES:
             raise ConflictError("This study has ended; it takes no votes any more.")
         dwell_ms = round((now - battle.shown_at).total_seconds() * 1000)
-        is_early = 0 <= dwell_ms < battle.min_dwell_ms
+        is_early = 0 <= dwell_ms < battle.experiment_min_dwell_ms
         if is_early:
             battles.restart_dwell(session, battle_id=battle_id, now=now)
         else:
             _record(session, rater, battle, answer, now=now, dwell_ms=max(dwell_ms, 0), input_=input_)
+            rules = {name: getattr(battle, f"experiment_{name}") for name in battles.RULES}
+            reserve_battle(session, rater, battle.experiment_id, rules)
     if is_early:
         raise TooEarlyError(
             f"Not saved: that came {dwell_ms / 1000:.1f} s after the pair appeared. Read both sides, then vote."
@@ -62,8 +64,8 @@ def _record(
     )
     _move(session, battle, BattleStatus.SKIPPED if is_skip else BattleStatus.VOTED, now=now)
     taken = (0 if is_skip else 1) - (0 if is_late else 1)
-    battles.count_pair(session, pair_id=battle.pair_id, taken=taken, votes=0 if is_skip else 1)
-    if not is_skip:
+    n_votes = battles.count_pair(session, pair_id=battle.pair_id, taken=taken, votes=0 if is_skip else 1)
+    if n_votes >= battle.experiment_votes_per_pair:
         _complete_if_full(session, battle.experiment_id, now=now)
 
 
@@ -73,7 +75,7 @@ def _move(session: Session, battle: Row, status: BattleStatus, *, now: datetime)
         battle_id=battle.id,
         status=status,
         shown_at=now if status == BattleStatus.OPEN else battle.shown_at,
-        lease_until=now + timedelta(minutes=battle.lease_minutes),
+        lease_until=now + timedelta(minutes=battle.experiment_lease_minutes),
         n_revisions=battle.n_revisions + 1,
     )
 

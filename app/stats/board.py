@@ -1,0 +1,145 @@
+"""From arrays to a ``Ranking``: what every ranking method does alike, whatever its numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import ModelRating, PairTest, Ranking
+from app.stats.comparisons import Comparisons
+from app.stats.counts import Tallies, tallies
+
+TIE_TOLERANCE = 1e-8  # ratings closer than this are the same: less is rounding of the fit
+
+
+@dataclass
+class Estimates:
+    """What a method found, arrays of shape (m,), NaN for "none"; made by ``blank`` and filled group by group.
+
+    ``score`` decides the rank (higher is better); ``rating``, ``se``, ``lower`` and ``upper`` are in logits.
+    """
+
+    score: NDArray[np.float64]
+    rating: NDArray[np.float64]
+    se: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    rank_lower: NDArray[np.float64]
+    rank_upper: NDArray[np.float64]
+    bounded: NDArray[np.bool_]
+    pairs: list[PairTest] = field(default_factory=list)
+
+    @classmethod
+    def blank(cls, m: int) -> Estimates:
+        """No number for any of m models."""
+        score, rating, se, lower, upper, rank_lower, rank_upper = np.full((7, m), np.nan)
+        return cls(score, rating, se, lower, upper, rank_lower, rank_upper, np.ones(m, dtype=np.bool_))
+
+
+def make_ranking(
+    method: str,
+    comparisons: Comparisons,
+    counts: NDArray[np.float64],
+    groups: Sequence[NDArray[np.int64]],
+    estimates: Estimates,
+    *,
+    confidence: float,
+    log_likelihood: float | None = None,
+    warnings: Sequence[str] = (),
+) -> Ranking:
+    """The ``Ranking`` of these estimates: tallies from the ``outcome_counts``, ranks within each of the ``groups``.
+
+    ``groups`` are the weak components, in the order in which they get their numbers. A model's rank is 1 + the number
+    of models in its group with a higher score. Votes of fractional weight are rounded to whole votes in the tallies.
+    """
+    counted = tallies(counts)
+    rows: list[ModelRating] = []
+    components: list[tuple[str, ...]] = []
+    for number, group in enumerate(groups):
+        ranks = ranks_within(estimates.score[group])
+        here = [
+            _row(i, comparisons.models, (rank, number), estimates, counted)
+            for i, rank in zip(group.tolist(), ranks, strict=True)
+        ]
+        here.sort(key=lambda row: (row.rank is None, row.rank or 0, row.model))
+        rows += here
+        components.append(tuple(row.model for row in here))
+    return Ranking(
+        method=method,
+        models=tuple(rows),
+        n_votes=round(float(counts.sum())),
+        confidence=confidence,
+        components=tuple(components),
+        log_likelihood=log_likelihood,
+        pairs=tuple(estimates.pairs),
+        warnings=tuple(warnings),
+    )
+
+
+def ranks_within(score: NDArray[np.float64]) -> list[int | None]:
+    """1 + the number of models with a higher score (by more than 1e-8), None where the score is NaN."""
+    higher = (score[None, :] > score[:, None] + TIE_TOLERANCE).sum(axis=1)
+    return [None if np.isnan(own) else 1 + int(n) for own, n in zip(score, higher, strict=True)]
+
+
+def _row(i: int, models: Sequence[str], place: tuple[int | None, int], found: Estimates, votes: Tallies) -> ModelRating:
+    rank, component = place
+    best, worst = _number(found.rank_lower[i]), _number(found.rank_upper[i])
+    return ModelRating(
+        model=models[i],
+        rating=_number(found.rating[i]),
+        se=_number(found.se[i]),
+        lower=_number(found.lower[i]),
+        upper=_number(found.upper[i]),
+        rank=rank,
+        rank_lower=None if best is None else int(best),
+        rank_upper=None if worst is None else int(worst),
+        n_votes=round(float(votes.n_votes[i])),
+        wins=round(float(votes.wins[i])),
+        losses=round(float(votes.losses[i])),
+        ties=round(float(votes.ties[i])),
+        both_bad=round(float(votes.both_bad[i])),
+        component=component,
+        bounded=bool(found.bounded[i]),
+    )
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def connection_warnings(
+    models: Sequence[str], groups: Sequence[NDArray[np.int64]], linked: NDArray[np.bool_]
+) -> list[str]:
+    """Plain words on what keeps the models from standing on one list: separate groups, models without votes.
+
+    ``linked`` (booleans, shape (m,)) marks the models with at least one used vote.
+    """
+    found = []
+    n_groups = sum(len(group) > 1 for group in groups)
+    if n_groups > 1:
+        found.append(
+            f"The models fall into {n_groups} groups that no vote connects. Each group has its own ranking; ratings "
+            "and ranks of different groups cannot be compared."
+        )
+    idle = chosen(models, ~linked)
+    if linked.any() and idle:
+        found.append(f"Without a vote that counts, and so without a rank: {naming(idle)}.")
+    return found
+
+
+def chosen(models: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
+    """The models at the true places of ``mask`` (booleans, shape (m,))."""
+    return [model for model, is_chosen in zip(models, mask.tolist(), strict=True) if is_chosen]
+
+
+def naming(models: Sequence[str], most: int = 3) -> str:
+    """At most ``most`` names in alphabetical order and how many more there are: "A, B, C and 4 more"."""
+    names = sorted(models)
+    shown, rest = names[:most], len(names) - most
+    if rest > 0:
+        return f"{', '.join(shown)} and {rest} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

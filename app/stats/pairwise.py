@@ -1,0 +1,67 @@
+"""All pairs of models tested from one covariance, and the ranks that the tests leave possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from app.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class PairTests:
+    """K tests of ``theta[i] - theta[j] = 0``, each an array of shape (K,): logits, logits, and two-sided p-values."""
+
+    i: NDArray[np.int64]
+    j: NDArray[np.int64]
+    difference: NDArray[np.float64]
+    se: NDArray[np.float64]
+    p: NDArray[np.float64]
+    p_adjusted: NDArray[np.float64]
+
+
+def pairwise_tests(theta: NDArray[np.float64], covariance: NDArray[np.float64]) -> PairTests:
+    """Wald tests of all K = m (m - 1) / 2 differences i < j, Holm-adjusted over these K.
+
+    z = (theta_i - theta_j) / sqrt(S_ii + S_jj - 2 S_ij), p = 2 Phi(-|z|). ``theta`` has shape (m,), ``covariance`` S
+    shape (m, m). A difference with a standard error of zero supports no claim: its p is 1.
+    """
+    i, j = np.triu_indices(len(theta), k=1)
+    spread = np.diag(covariance)
+    variance = spread[i] + spread[j] - 2 * covariance[i, j]
+    se = np.sqrt(np.maximum(variance, 0.0))
+    difference = theta[i] - theta[j]
+    z = np.divide(difference, se, out=np.zeros_like(se), where=se > 0)
+    p = 2 * ndtr(-np.abs(z))
+    return PairTests(i=i, j=j, difference=difference, se=se, p=p, p_adjusted=holm(p))
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Holm's (1979) step-down adjusted p-values, shape (K,): family-wise error at most alpha under any dependence.
+
+    The k-th smallest of K is multiplied by K - k + 1, made monotone and cut at 1.
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def rank_sets(tests: PairTests, m: int, *, alpha: float = 0.05) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Best and worst rank of each model that the tests leave possible, two arrays of shape (m,), 1 is best.
+
+    [1 + #{j significantly above i}, m - #{j significantly below i}], significant meaning an adjusted p of at most
+    ``alpha``: all m sets hold together with probability 1 - alpha (Mogstad, Romano, Shaikh & Wilhelm 2024, Review of
+    Economic Studies 91). Raises ``InvalidInputError`` unless 0 < alpha < 1.
+    """
+    if not 0 < alpha < 1:
+        raise InvalidInputError(f"alpha must lie between 0 and 1, not {alpha}")
+    clear = tests.p_adjusted <= alpha
+    up, down = clear & (tests.difference > 0), clear & (tests.difference < 0)
+    above = np.bincount(tests.i[down], minlength=m) + np.bincount(tests.j[up], minlength=m)
+    below = np.bincount(tests.i[up], minlength=m) + np.bincount(tests.j[down], minlength=m)
+    return 1 + above, m - below
