@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from app.api import auth, health
+from app.api import assets, auth, health
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import ConfigurationError
@@ -66,6 +66,6 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).resolve().with_name("ui.py"),
     lifespan=lifespan,
-    routes=[*auth.routes, *health.routes],
+    routes=[*auth.routes, *assets.routes, *health.routes],
     middleware=[Middleware(Guard), Middleware(SessionHeader)],
 )

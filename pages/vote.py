@@ -9,7 +9,7 @@ import streamlit as st
 from app.components import ballot, chrome, session
 from app.components.page import Page
 from app.domain import Answer, ExperimentStatus, Receipt, Role
-from app.errors import BakeoffError
+from app.errors import BakeoffError, SignInError
 from app.services import serving, voting
 
 PAGE = Page(title="Vote", section="Rate", role=Role.RATER, icon=":material/how_to_vote:", order=1)
@@ -38,7 +38,7 @@ def undo() -> None:
 
 
 def render() -> None:
-    """Draw the page."""
+    """Draw the page; only the fragment is drawn anew for each vote."""
     rater = session.require(PAGE.role)
     experiment_id = serving.find_study(rater)
     if experiment_id is None:
@@ -47,23 +47,38 @@ def render() -> None:
     if rater.role != Role.RATER and not session.votes_as_staff():
         _ask_staff()
         return
-    served = serving.next_battle(rater, experiment_id)
-    guidelines = served.study.guidelines
+    ballot.show_tools(undo=undo, show_guidelines=_show_guidelines)
+    _show_ballot()
 
-    @st.dialog("Guidelines")
-    def show_help() -> None:
-        st.markdown(guidelines or "Choose the answer that you would rather have received.")
-        st.caption("Keys: ← or A, → or D, ↑ or T for a tie, ↓ or X for both bad, S can't judge, U undo, H this help.")
 
+@st.dialog("Guidelines")
+def _show_guidelines() -> None:
+    rater = session.require(Role.RATER)
+    study = serving.next_battle(rater, serving.require_study(rater)).study
+    st.markdown(study.guidelines or "Choose the answer that you would rather have received.")
+    st.caption(f"Keys: {ballot.KEYS}")
+
+
+@st.fragment
+def _show_ballot() -> None:
+    try:
+        rater = session.require(Role.RATER)
+        served = serving.next_battle(rater, serving.require_study(rater))
+    except SignInError:
+        chrome.show_notice("You are signed out", "Open your link again. Every vote that said “Saved” is saved.")
+        return
+    except BakeoffError as error:
+        chrome.show_notice("Not available right now", f"{error} Your saved votes are safe; reload to try again.")
+        return
     ballot.show_head(served)
     if served.battle is None:
         _show_end(served.study.status, served.n_votes)
-    else:
-        if not served.n_votes and guidelines:
-            with st.container(border=True, key="guidelines"):
-                st.markdown(guidelines)
-        ballot.show_battle(served.battle)
-    ballot.show_bar(served, cast=cast, undo=undo, show_help=show_help)
+        return
+    if not served.n_votes and served.study.guidelines:
+        with st.container(border=True, key="first-guidelines"):
+            st.markdown(served.study.guidelines)
+    ballot.show_battle(served.battle)
+    ballot.show_bar(served.battle, cast=cast)
 
 
 def _ask_staff() -> None:

@@ -1,24 +1,26 @@
-"""What stands around every page: type, spacing, and the few rules that Streamlit's theme has no option for."""
+"""What stands around every page: our style sheet, our script, and pages that have one thing to say."""
 
 from __future__ import annotations
 
-import functools
+import hashlib
 from pathlib import Path
 
 import streamlit as st
 
-
-@functools.cache
-def _style() -> str:
-    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+_FOLDER = Path(__file__).resolve().parents[1] / "assets"
+_VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("bakeoff.*")))).hexdigest()[:12]
+_ASSETS = (
+    f'<div class="bo-assets"><style>@import url("/assets/bakeoff.css?v={_VERSION}");</style>'
+    f'<script src="/assets/bakeoff.js?v={_VERSION}"></script></div>'
+)
 
 
 def show() -> None:
-    """Put our rules into the page."""
-    st.html(_style())
+    """Put our style sheet and our script into the page; nothing of a person's is in this text."""
+    st.html(_ASSETS, unsafe_allow_javascript=True)
 
 
 def show_notice(title: str, text: str) -> None:
-    """A page that has one thing to say."""
+    """Say one thing."""
     st.title(title, anchor=False)
     st.markdown(text)
