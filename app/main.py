@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config
+from streamlit.runtime import app_session
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from app.api import assets, auth, health
@@ -54,11 +55,27 @@ def send_without_delay() -> None:
     AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
 
 
+def remember_theme() -> None:
+    """Build the theme's part of the message that opens every rerun once: it never changes, and took 2 ms each time."""
+    original, kept = app_session._populate_theme_msg, dict[str, bytes]()
+
+    def populate(msg: Any, section: str = "theme") -> None:
+        if section not in kept:
+            fresh = type(msg)()
+            original(fresh, section)
+            kept[section] = fresh.SerializeToString()
+        if kept[section]:
+            msg.MergeFromString(kept[section])
+
+    app_session._populate_theme_msg = populate
+
+
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Refuse to start wrongly configured or on a newer database; else bring the schema up to date."""
     check_configuration()
     send_without_delay()
+    remember_theme()
     prepare_database()
     yield
 

@@ -34,11 +34,11 @@ def _signed_out() -> None:
     )
 
 
-def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:  # type: ignore[valid-type]
+def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
     """The pages that ``who`` reaches, grouped; the others stay hidden and say so at their address."""
     if who is None:
         return {"": [st.Page(_signed_out, title="Bakeoff", default=True)]}
-    menu: dict[str, list[st.Page]] = {}  # type: ignore[valid-type]
+    menu: dict[str, list[st.Page]] = {}
     for name, (page, file) in _pages().items():
         if who.role.reaches(page.role):
             entry = st.Page(file, title=page.title, icon=page.icon, url_path=name, default=name == HOME[who.role])

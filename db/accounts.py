@@ -11,11 +11,12 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from app.domain import Role
+from db.prepared import Prepared
 from db.tables import Account, Battle, Experiment, Invite, WebSession, tables_of
 
 account, battle, experiment, invite, web_session = tables_of(Account, Battle, Experiment, Invite, WebSession)
 
-_FIND_SESSION = (
+_FIND_SESSION = Prepared(
     select(
         web_session.c.id,
         web_session.c.invite_id,
@@ -34,9 +35,9 @@ _FIND_SESSION = (
 )
 
 
-def find_session(session: Session, *, token_hash: str, now: datetime) -> Row[Any] | None:
+def find_session(session: Session, *, token_hash: str, now: datetime) -> Any:
     """The live web session behind a cookie, with its account (null while its invite isn't accepted)."""
-    return session.execute(_FIND_SESSION, {"token_hash": token_hash, "now": now}).first()
+    return _FIND_SESSION.first(session, token_hash=token_hash, now=now)
 
 
 def add_web_session(

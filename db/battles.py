@@ -14,23 +14,24 @@ from uuid import UUID
 from sqlalchemy import Integer, Row, ScalarSelect, and_, bindparam, case, cast, func, insert, or_, select, text, update
 from sqlmodel import Session
 
-from app.domain import BattleStatus, Message, Purpose
+from app.domain import BattleStatus, ExperimentStatus, Message, Purpose
 from app.errors import NotFoundError
 from db.columns import new_id
+from db.prepared import Prepared
 from db.tables import Account, Battle, Experiment, Generation, Pair, Prompt, Vote, tables_of
 
 account, battle, experiment, generation, pair, prompt, vote = tables_of(
     Account, Battle, Experiment, Generation, Pair, Prompt, Vote
 )
-_a, _b = generation.alias("a"), generation.alias("b")
+_a, _b, _running = generation.alias("a"), generation.alias("b"), experiment.alias("running")
 RULES = ("status", "min_dwell_ms", "lease_minutes", "votes_per_pair", "votes_per_rater", "allocation")
 # Written out, because SQLite can't match a partial index against bound values, and expanding an IN list costs as much
 # as running the statement.
 _ON_SCREEN = text("battle.status IN ('open', 'waiting')")
 _COUNTS = text("battle.status IN ('open', 'waiting', 'voted')")
 
-_LOCK_RATER = select(account.c.is_blocked).where(account.c.id == bindparam("rater_id")).with_for_update()
-_MINE = (
+_LOCK_RATER = Prepared(select(account.c.is_blocked).where(account.c.id == bindparam("rater_id")).with_for_update())
+_MINE = Prepared(
     select(battle.c.id, battle.c.status, battle.c.lease_until)
     .where(
         battle.c.rater_id == bindparam("rater_id"),
@@ -49,15 +50,16 @@ def _count_mine(status: BattleStatus) -> ScalarSelect[int]:
         select(func.count())
         .where(
             mine.c.rater_id == bindparam("rater_id"),
-            mine.c.experiment_id == bindparam("experiment_id"),
+            mine.c.experiment_id == experiment.c.id,
             mine.c.status == status,
         )
+        .correlate(experiment)
         .scalar_subquery()
     )
 
 
 # One row for every rerun of the vote page: the study, this rater's counts, and the battle on the screen, if any.
-_SCREEN = (
+_SCREEN = Prepared(
     select(
         experiment.c.id,
         experiment.c.title,
@@ -89,9 +91,20 @@ _SCREEN = (
         .outerjoin(_a, battle.c.generation_a_id == _a.c.id)
         .outerjoin(_b, battle.c.generation_b_id == _b.c.id)
     )
-    .where(experiment.c.id == bindparam("experiment_id"))
+    .where(
+        experiment.c.id
+        == func.coalesce(
+            bindparam("experiment_id", type_=experiment.c.id.type),
+            # Without a study of their own, people vote in the running one that started last.
+            select(_running.c.id)
+            .where(_running.c.status == ExperimentStatus.RUNNING)
+            .order_by(_running.c.started_at.desc(), _running.c.id.desc())
+            .limit(1)
+            .scalar_subquery(),
+        )
+    )
 )
-_FOR_VOTE = (
+_FOR_VOTE = Prepared(
     select(
         battle.c.id,
         battle.c.experiment_id,
@@ -101,13 +114,17 @@ _FOR_VOTE = (
         battle.c.shown_at,
         battle.c.n_revisions,
         *(column.label(f"experiment_{column.name}") for column in experiment.c if column.name in RULES),
+        _count_mine(BattleStatus.VOTED).label("n_voted"),
+        _count_mine(BattleStatus.WAITING).label("n_waiting"),
     )
     .select_from(battle.join(experiment, battle.c.experiment_id == experiment.c.id))
     .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
     .with_for_update(of=battle)
 )
-_TAKEN = select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
-_SEEN = (
+_TAKEN = Prepared(
+    select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
+)
+_SEEN = Prepared(
     select(
         battle.c.prompt_id,
         func.count().label("n"),
@@ -116,13 +133,13 @@ _SEEN = (
     .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
     .group_by(battle.c.prompt_id)
 )
-_SEEN_PAIRS = (
-    select(pair.c.position, func.count())
+_SEEN_PAIRS = Prepared(
+    select(pair.c.position, func.count().label("n"))
     .select_from(battle.join(pair, battle.c.pair_id == pair.c.id))
     .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
     .group_by(pair.c.position)
 )
-_SIDES = (
+_SIDES = Prepared(
     select(
         battle.c.prompt_id,
         func.count().label("n"),
@@ -134,13 +151,13 @@ _SIDES = (
     )
     .group_by(battle.c.prompt_id)
 )
-_TAKE = (
+_TAKE = Prepared(
     update(pair)
     .where(pair.c.id == bindparam("pair"), pair.c.n_taken < bindparam("quota"))
     .values(n_taken=pair.c.n_taken + 1)
     .returning(pair.c.id)
 )
-_COUNT_PAIR = (
+_COUNT_PAIR = Prepared(
     update(pair)
     .where(pair.c.id == bindparam("pair"))
     .values(
@@ -149,7 +166,7 @@ _COUNT_PAIR = (
     )
     .returning(pair.c.n_votes)
 )
-_SET_STATUS = (
+_SET_STATUS = Prepared(
     update(battle)
     .where(battle.c.id == bindparam("battle"))
     .values(
@@ -159,9 +176,15 @@ _SET_STATUS = (
         n_revisions=bindparam("revisions"),
     )
 )
-_INSERT = insert(battle)
-_PROGRESS = select(_count_mine(BattleStatus.VOTED))
-_EXPIRE = (
+_INSERT = Prepared(insert(battle))
+_PROGRESS = Prepared(
+    select(func.count()).where(
+        battle.c.rater_id == bindparam("rater_id"),
+        battle.c.experiment_id == bindparam("experiment_id"),
+        battle.c.status == BattleStatus.VOTED,
+    )
+)
+_EXPIRE = Prepared(
     update(battle)
     .where(
         battle.c.experiment_id == bindparam("study"),  # named otherwise than any column, as UPDATE demands
@@ -171,7 +194,7 @@ _EXPIRE = (
     .values(status=BattleStatus.EXPIRED)
     .returning(battle.c.pair_id)
 )
-_HAS_ROOM = (
+_HAS_ROOM = Prepared(
     select(pair.c.id)
     .where(pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_votes < bindparam("quota"))
     .limit(1)
@@ -190,24 +213,24 @@ class Content:
 def lock_rater(session: Session, *, rater_id: UUID) -> None:
     """Hold this rater's voting to one transaction at a time; on SQLite every write transaction does that already."""
     if session.get_bind().dialect.name != "sqlite":
-        session.execute(_LOCK_RATER, {"rater_id": rater_id})
+        _LOCK_RATER.all(session, rater_id=rater_id)
 
 
-def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[Any] | None:
+def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Any:
     """The battle (id, status) that this rater has on the screen, else the one put aside by an undo."""
-    return session.execute(_MINE, {"rater_id": rater_id, "experiment_id": experiment_id}).first()
+    return _MINE.first(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
-def get_screen(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Row[Any]:
-    """The study, this rater's counts and the open battle (``battle_id`` is null without); raises NotFoundError."""
-    row = session.execute(_SCREEN, {"rater_id": rater_id, "experiment_id": experiment_id}).first()
-    if row is None:
-        raise NotFoundError("There is no such experiment.")
-    return row
+def find_screen(session: Session, *, rater_id: UUID, experiment_id: UUID | None) -> Any:
+    """The study, this rater's counts and the open battle (``battle_id`` is null without).
+
+    Without ``experiment_id``: the running study that started last; None when there is none.
+    """
+    return _SCREEN.first(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
-def content_of(screen: Row[Any]) -> Content:
-    """The texts of the battle of ``get_screen``, by side."""
+def content_of(screen: Any) -> Content:
+    """The texts of the battle of ``find_screen``, by side."""
     texts = [_text(screen.parts_a), _text(screen.parts_b)]
     left, right = texts if screen.is_a_left else reversed(texts)
     return Content(tuple(Message(m["role"], m["content"]) for m in screen.messages), left, right)
@@ -217,9 +240,9 @@ def _text(parts: list[dict[str, Any]]) -> str:
     return "\n\n".join(part["text"] for part in parts if part["type"] == "text")
 
 
-def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Row[Any]:
+def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Any:
     """The battle with its experiment's rules, locked; raises NotFoundError when it isn't this rater's."""
-    row = session.execute(_FOR_VOTE, {"battle_id": battle_id, "rater_id": rater_id}).first()
+    row = _FOR_VOTE.first(session, battle_id=battle_id, rater_id=rater_id)
     if row is None:
         raise NotFoundError("There is no such battle.")
     return row
@@ -227,41 +250,41 @@ def get_for_vote(session: Session, *, battle_id: UUID, rater_id: UUID) -> Row[An
 
 def list_taken(session: Session, *, experiment_id: UUID) -> list[int]:
     """Votes and open battles of each pair, by position."""
-    return list(session.execute(_TAKEN, {"experiment_id": experiment_id}).scalars().all())
+    return [row.n_taken for row in _TAKEN.all(session, experiment_id=experiment_id)]
 
 
 def count_seen(session: Session, *, rater_id: UUID, experiment_id: UUID, pair_id: UUID) -> dict[UUID, tuple[int, bool]]:
     """For each prompt that this rater was ever served: how often, and whether it was with this pair."""
-    rows = session.execute(_SEEN, {"rater_id": rater_id, "experiment_id": experiment_id, "pair_id": pair_id}).all()
+    rows = _SEEN.all(session, rater_id=rater_id, experiment_id=experiment_id, pair_id=pair_id)
     return {row.prompt_id: (row.n, row.n_in_pair > 0) for row in rows}
 
 
 def count_seen_pairs(session: Session, *, rater_id: UUID, experiment_id: UUID) -> dict[int, int]:
     """How often this rater met each pair, by the pair's position."""
-    rows = session.execute(_SEEN_PAIRS, {"rater_id": rater_id, "experiment_id": experiment_id}).all()
-    return dict(tuple(row) for row in rows)
+    rows = _SEEN_PAIRS.all(session, rater_id=rater_id, experiment_id=experiment_id)
+    return {row.position: row.n for row in rows}
 
 
 def count_sides(session: Session, *, pair_id: UUID) -> dict[UUID, tuple[int, int]]:
     """For each prompt of a pair: (battles that count, those with model a on the left)."""
-    return {row.prompt_id: (row.n, row.n_left) for row in session.execute(_SIDES, {"pair_id": pair_id})}
+    return {row.prompt_id: (row.n, row.n_left) for row in _SIDES.all(session, pair_id=pair_id)}
 
 
 def take_pair(session: Session, *, pair_id: UUID, quota: int) -> bool:
     """Reserve one vote of the pair's quota; False when somebody took the last one meanwhile."""
-    return session.execute(_TAKE, {"pair": pair_id, "quota": quota}).first() is not None
+    return _TAKE.first(session, pair=pair_id, quota=quota) is not None
 
 
 def count_pair(session: Session, *, pair_id: UUID, taken: int, votes: int) -> int:
     """Change the counts of a pair; returns its live votes."""
-    n_votes: int = session.execute(_COUNT_PAIR, {"pair": pair_id, "taken": taken, "votes": votes}).scalar_one()
+    n_votes: int = _COUNT_PAIR.first(session, pair=pair_id, taken=taken, votes=votes)[0]
     return n_votes
 
 
 def add_battle(session: Session, **values: Any) -> UUID:
     """Store a battle; the keywords are its columns."""
     battle_id = new_id()
-    session.execute(_INSERT, {"id": battle_id, "n_revisions": 0, **values})
+    _INSERT.all(session, id=battle_id, n_revisions=0, **values)
     return battle_id
 
 
@@ -280,10 +303,7 @@ def set_status(
     n_revisions: int,
 ) -> None:
     """Move a battle on."""
-    session.execute(
-        _SET_STATUS,
-        {"battle": battle_id, "to": status, "shown": shown_at, "lease": lease_until, "revisions": n_revisions},
-    )
+    _SET_STATUS.all(session, battle=battle_id, to=status, shown=shown_at, lease=lease_until, revisions=n_revisions)
 
 
 def show_again(session: Session, *, battle_id: UUID, now: datetime, lease_until: datetime) -> None:
@@ -336,18 +356,18 @@ def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID)
 
 def count_voted(session: Session, *, rater_id: UUID, experiment_id: UUID) -> int:
     """How many battles this rater has voted on."""
-    n: int = session.execute(_PROGRESS, {"rater_id": rater_id, "experiment_id": experiment_id}).scalar_one()
+    n: int = _PROGRESS.first(session, rater_id=rater_id, experiment_id=experiment_id)[0]
     return n
 
 
 def has_room(session: Session, *, experiment_id: UUID, quota: int) -> bool:
     """Whether any pair still lacks votes."""
-    return session.execute(_HAS_ROOM, {"experiment_id": experiment_id, "quota": quota}).first() is not None
+    return _HAS_ROOM.first(session, experiment_id=experiment_id, quota=quota) is not None
 
 
 def release_expired(session: Session, *, experiment_id: UUID, now: datetime) -> int:
     """Give battles whose lease has run out back to the pool; returns how many."""
-    rows = session.execute(_EXPIRE, {"study": experiment_id, "now": now}).all()
+    rows = _EXPIRE.all(session, study=experiment_id, now=now)
     for row in rows:
         count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
     return len(rows)

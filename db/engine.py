@@ -103,14 +103,14 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading a consistent snapshot; nothing in it is written."""
-        with _translated(), Session(self._readers, expire_on_commit=False, autoflush=False) as session:
+        with self._translated(), Session(self._readers, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits when its block ends and rolls back when it raises."""
         held = self._lock.held() if self._lock else contextlib.nullcontext()
-        with held, _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with held, self._translated(), Session(self.engine, expire_on_commit=False) as session:
             yield session
             session.commit()
 
@@ -119,6 +119,18 @@ class Database:
         """A connection outside any transaction with the write lock held: for migrations and backups."""
         with self._lock.held() if self._lock else contextlib.nullcontext(), self.engine.connect() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        driver = self.engine.dialect.loaded_dbapi
+        away = (driver.OperationalError, driver.InterfaceError)
+        try:
+            yield
+        except (DBAPIError, *away) as error:
+            # The database is away or refuses writes. Anything else is a fault of our own code and keeps its class.
+            if isinstance(getattr(error, "orig", error), away):
+                raise DatabaseUnavailable("The database did not accept this; nothing was stored.") from error
+            raise
 
     def close(self) -> None:
         """Close all pooled connections."""
@@ -132,6 +144,7 @@ class Database:
             self.url,
             pool_size=16,
             max_overflow=48,
+            pool_use_lifo=True,  # the connection used last has the pages in its cache
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None},
         )
         event.listen(engine, "connect", _sqlite_pragmas(mode))
@@ -165,17 +178,6 @@ def _sqlite_pragmas(mode: str) -> Callable[[Any, object], None]:
 def _sqlite_begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY_SNAPSHOT, whatever the time-out.
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        # Constraint violations are faults of our own code and keep their class; the rest is the database being away.
-        if error.connection_invalidated or type(error).__name__ in {"OperationalError", "InterfaceError"}:
-            raise DatabaseUnavailable("The database did not accept this; nothing was stored.") from error
-        raise
 
 
 @functools.cache

@@ -12,14 +12,15 @@ from sqlmodel import Session
 
 from app.domain import Act, Input, Outcome
 from db.columns import new_id
+from db.prepared import Prepared
 from db.tables import Account, Battle, Experiment, Model, Pair, Prompt, PromptSet, Vote, tables_of
 
 account, battle, experiment, model, pair, prompt, prompt_set, vote = tables_of(
     Account, Battle, Experiment, Model, Pair, Prompt, PromptSet, Vote
 )
 
-_INSERT = insert(vote)
-_SUPERSEDE = (
+_INSERT = Prepared(insert(vote))
+_SUPERSEDE = Prepared(
     update(vote)
     .where(vote.c.battle_id == bindparam("battle"), vote.c.superseded_by.is_(None), vote.c.id != bindparam("by"))
     .values(superseded_by=bindparam("by"))
@@ -42,32 +43,30 @@ def add_vote(
 ) -> UUID:
     """Store what a rater did and mark the battle's row before it as superseded."""
     vote_id = new_id()
-    session.execute(
-        _INSERT,
-        {
-            "id": vote_id,
-            "battle_id": battle_id,
-            "criterion": "overall",
-            "revision": revision,
-            "act": act,
-            "outcome": outcome,
-            "weight": 1,
-            "voted_at": voted_at,
-            "dwell_ms": dwell_ms,
-            "input": input_,
-            "is_staff": is_staff,
-            "is_late": is_late,
-            "superseded_by": None,
-        },
+    _INSERT.all(
+        session,
+        id=vote_id,
+        battle_id=battle_id,
+        criterion="overall",
+        revision=revision,
+        act=act,
+        outcome=outcome,
+        weight=1,
+        voted_at=voted_at,
+        dwell_ms=dwell_ms,
+        input=input_,
+        is_staff=is_staff,
+        is_late=is_late,
+        superseded_by=None,
     )
     if revision:
-        session.execute(_SUPERSEDE, {"battle": battle_id, "by": vote_id})
+        _SUPERSEDE.all(session, battle=battle_id, by=vote_id)
     return vote_id
 
 
 def add_votes(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store many votes at once; each row gives every column."""
-    session.execute(_INSERT, list(rows))
+    session.execute(insert(vote), list(rows))
 
 
 def get_live_act(session: Session, *, battle_id: UUID) -> Act:

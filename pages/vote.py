@@ -40,10 +40,6 @@ def undo() -> None:
 def render() -> None:
     """Draw the page; only the fragment is drawn anew for each vote."""
     rater = session.require(PAGE.role)
-    experiment_id = serving.find_study(rater)
-    if experiment_id is None:
-        chrome.show_notice("Nothing to rate right now", "No study is running. Come back with your link later.")
-        return
     if rater.role != Role.RATER and not session.votes_as_staff():
         _ask_staff()
         return
@@ -53,22 +49,23 @@ def render() -> None:
 
 @st.dialog("Guidelines")
 def _show_guidelines() -> None:
-    rater = session.require(Role.RATER)
-    study = serving.next_battle(rater, serving.require_study(rater)).study
-    st.markdown(study.guidelines or "Choose the answer that you would rather have received.")
+    served = serving.next_battle(session.require(Role.RATER))
+    st.markdown((served and served.study.guidelines) or "Choose the answer that you would rather have received.")
     st.caption(f"Keys: {ballot.KEYS}")
 
 
 @st.fragment
 def _show_ballot() -> None:
     try:
-        rater = session.require(Role.RATER)
-        served = serving.next_battle(rater, serving.require_study(rater))
+        served = serving.next_battle(session.require(Role.RATER))
     except SignInError:
         chrome.show_notice("You are signed out", "Open your link again. Every vote that said “Saved” is saved.")
         return
     except BakeoffError as error:
         chrome.show_notice("Not available right now", f"{error} Your saved votes are safe; reload to try again.")
+        return
+    if served is None:
+        chrome.show_notice("Nothing to rate right now", "No study is running. Come back with your link later.")
         return
     ballot.show_head(served)
     if served.battle is None:

@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.domain import Identity, Role
 from app.errors import NotAllowedError, SignInError
@@ -31,7 +32,9 @@ class Flash:
 
 def token_hash() -> str | None:
     """The hash of the session cookie of the browser behind this very websocket."""
-    value = st.user.get("session")
+    # What st.user shows, without the parsing of secrets.toml that st.user does at every access.
+    context = get_script_run_ctx()
+    value = context.user_info.get("session") if context else None
     return value if isinstance(value, str) else None
 
 

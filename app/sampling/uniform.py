@@ -22,6 +22,7 @@ def draw(n_taken: Sequence[int], excluded: Set[int], n_seen: Mapping[int, int], 
     fewest = min(able)
     ties = [i for i, n in enumerate(n_taken) if n == fewest and i not in excluded]
     if n_seen:
-        least = min(n_seen.get(i, 0) for i in ties)
-        ties = [i for i in ties if n_seen.get(i, 0) == least]
+        unseen = [i for i in ties if i not in n_seen]
+        least = min(n_seen[i] for i in ties) if not unseen else 0
+        ties = unseen or [i for i in ties if n_seen[i] == least]
     return rng.choice(ties), 1 / len(ties)

@@ -17,7 +17,7 @@ from app.services.sign_in import require
 from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
 from app.stats.counts import outcome_counts, win_matrix
 from db import experiments, votes
-from db.engine import Row, Session, database
+from db.engine import Session, database
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ def _needs_order(method: str) -> bool:
     return method == "elo"
 
 
-def _read_votes(session: Session, experiment_id: UUID, *, method: str, with_staff: bool) -> list[Row]:
+def _read_votes(session: Session, experiment_id: UUID, *, method: str, with_staff: bool) -> list[Any]:
     if _needs_order(method):
         return votes.list_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
     return votes.count_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
 
 
-def _labels(arms: list[Row]) -> dict[UUID, str]:
+def _labels(arms: list[Any]) -> dict[UUID, str]:
     """A name for each model, with its version only where two share the name."""
     names = [arm.name for arm in arms]
     return {
@@ -127,7 +127,7 @@ def _labels(arms: list[Row]) -> dict[UUID, str]:
     }
 
 
-def _to_comparisons(rows: list[Row], pairs: list[Row], labels: dict[UUID, str], *, is_ordered: bool) -> Comparisons:
+def _to_comparisons(rows: list[Any], pairs: list[Any], labels: dict[UUID, str], *, is_ordered: bool) -> Comparisons:
     models = sorted(labels.values())
     place = {name: i for i, name in enumerate(models)}
     ends = {pair.id: (place[labels[pair.model_a_id]], place[labels[pair.model_b_id]]) for pair in pairs}

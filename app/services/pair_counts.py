@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.domain import utc_now
 from db import battles
 from db.engine import Session
 
@@ -26,9 +27,13 @@ class _Board:
 
 
 def get_counts(session: Session, experiment_id: UUID) -> list[int]:
-    """Votes and open battles of each pair, by position; at most a second old. The caller counts its own draw in it."""
+    """Votes and open battles of each pair, by position; at most a second old. The caller counts its own draw in it.
+
+    Battles whose lease has run out go back to the pool first.
+    """
     board = _boards.get(experiment_id)
     if board is None or time.monotonic() - board.loaded_at > MAX_AGE_S:
+        battles.release_expired(session, experiment_id=experiment_id, now=utc_now())
         board = _Board(time.monotonic(), battles.list_taken(session, experiment_id=experiment_id))
         with _lock:
             _boards[experiment_id] = board

@@ -24,7 +24,7 @@ from app.services.design import Design, get_design
 from app.services.pair_counts import forget_counts, get_counts
 from app.stats.balance import least_used
 from db import battles, experiments
-from db.engine import Row, Session, database
+from db.engine import Session, database
 
 _RNG = SystemRandom()  # sides and pairs must not be foreseeable by anybody
 TAKES_VOTES = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
@@ -46,26 +46,26 @@ def require_study(rater: Identity) -> UUID:
     return experiment_id
 
 
-def next_battle(rater: Identity, experiment_id: UUID) -> Ballot:
-    """The battle on this rater's screen, or a new one, stored before it is returned.
+def next_battle(rater: Identity) -> Ballot | None:
+    """The battle on this rater's screen, or a new one, stored before it is returned; None when no study is running.
 
-    Raises NotFoundError for an unknown experiment. ``Ballot.battle`` is None when the study takes no votes now, its
-    quota is full, or this rater has seen all there is.
+    ``Ballot.battle`` is None when the study takes no votes now, its quota is full, or this rater has seen all there is.
     """
-    mine = {"rater_id": rater.account_id, "experiment_id": experiment_id}
     with database().read() as session:
-        screen = battles.get_screen(session, **mine)
+        screen = battles.find_screen(session, rater_id=rater.account_id, experiment_id=rater.experiment_id)
+    if screen is None:
+        return None
     is_open = screen.battle_id is not None and screen.lease_until > utc_now()
     if not is_open and screen.status in TAKES_VOTES:
         with database().write() as session:
             battles.lock_rater(session, rater_id=rater.account_id)
-            experiment = experiments.get_experiment(session, experiment_id=experiment_id)
-            if reserve_battle(session, rater, experiment_id, dict(experiment._mapping)) is not None:
-                screen = battles.get_screen(session, **mine)
-    return _ballot(screen)
+            experiment = experiments.get_experiment(session, experiment_id=screen.id)
+            if reserve_battle(session, rater, screen.id, dict(experiment._mapping)) is not None:
+                screen = battles.find_screen(session, rater_id=rater.account_id, experiment_id=screen.id)
+    return _ballot(screen) if screen is not None else None
 
 
-def _ballot(screen: Row) -> Ballot:
+def _ballot(screen: Any) -> Ballot:
     study = Study(screen.id, screen.title, screen.guidelines, screen.status, screen.min_dwell_ms)
     battle = None
     if screen.battle_id is not None and screen.status in TAKES_VOTES:
@@ -75,7 +75,7 @@ def _ballot(screen: Row) -> Ballot:
     return Ballot(study, battle, int(screen.n_voted), _quota(screen), can_undo)
 
 
-def _quota(screen: Row) -> int:
+def _quota(screen: Any) -> int:
     if screen.started_at is None:
         return 0
     design = get_design(screen.id)
@@ -83,24 +83,27 @@ def _quota(screen: Row) -> int:
     return min(possible, int(screen.votes_per_rater or possible))
 
 
-def reserve_battle(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> UUID | None:
+def reserve_battle(
+    session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any], *, has_other: bool = True
+) -> UUID | None:
     """The battle to show next, reserved for this rater in the caller's transaction; None when there is none to show.
 
-    ``rules`` has the experiment's columns named in ``db.battles.RULES``.
+    ``rules`` has the experiment's columns named in ``db.battles.RULES``; ``has_other`` is False when the caller knows
+    that no battle of this rater is on the screen or set aside.
     """
     now = utc_now()
     lease_until = now + timedelta(minutes=rules["lease_minutes"])
-    mine = battles.find_mine(session, rater_id=rater.account_id, experiment_id=experiment_id)
-    if mine is not None:
-        battle_id: UUID = mine.id
-        if mine.status == BattleStatus.WAITING:
+    mine = {"rater_id": rater.account_id, "experiment_id": experiment_id}
+    other = battles.find_mine(session, **mine) if has_other else None
+    if other is not None:
+        battle_id: UUID = other.id
+        if other.status == BattleStatus.WAITING:
             battles.show_again(session, battle_id=battle_id, now=now, lease_until=lease_until)
         else:
             battles.renew_lease(session, battle_id=battle_id, lease_until=lease_until)
         return battle_id
     if rules["status"] != ExperimentStatus.RUNNING:
         return None
-    battles.release_expired(session, experiment_id=experiment_id, now=now)
     drawn = _draw(session, rater, experiment_id, rules)
     if drawn is None:
         return None
