@@ -11,7 +11,7 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from app.domain import Role
-from db.prepared import Prepared
+from db.prepared import Peek, Prepared
 from db.tables import Account, Battle, Experiment, Invite, WebSession, tables_of
 
 account, battle, experiment, invite, web_session = tables_of(Account, Battle, Experiment, Invite, WebSession)
@@ -35,7 +35,7 @@ _FIND_SESSION = Prepared(
 )
 
 
-def find_session(session: Session, *, token_hash: str, now: datetime) -> Any:
+def find_session(session: Session | Peek, *, token_hash: str, now: datetime) -> Any:
     """The live web session behind a cookie, with its account (null while its invite isn't accepted)."""
     return _FIND_SESSION.first(session, token_hash=token_hash, now=now)
 

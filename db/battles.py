@@ -17,7 +17,7 @@ from sqlmodel import Session
 from app.domain import BattleStatus, ExperimentStatus, Message, Purpose
 from app.errors import NotFoundError
 from db.columns import new_id
-from db.prepared import Prepared
+from db.prepared import Peek, Prepared
 from db.tables import Account, Battle, Experiment, Generation, Pair, Prompt, Vote, tables_of
 
 account, battle, experiment, generation, pair, prompt, vote = tables_of(
@@ -114,8 +114,6 @@ _FOR_VOTE = Prepared(
         battle.c.shown_at,
         battle.c.n_revisions,
         *(column.label(f"experiment_{column.name}") for column in experiment.c if column.name in RULES),
-        _count_mine(BattleStatus.VOTED).label("n_voted"),
-        _count_mine(BattleStatus.WAITING).label("n_waiting"),
     )
     .select_from(battle.join(experiment, battle.c.experiment_id == experiment.c.id))
     .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
@@ -124,20 +122,10 @@ _FOR_VOTE = Prepared(
 _TAKEN = Prepared(
     select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
 )
-_SEEN = Prepared(
-    select(
-        battle.c.prompt_id,
-        func.count().label("n"),
-        func.sum(case((battle.c.pair_id == bindparam("pair_id"), 1), else_=0)).label("n_in_pair"),
+_SERVED = Prepared(
+    select(battle.c.status, battle.c.pair_id, battle.c.prompt_id).where(
+        battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id")
     )
-    .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
-    .group_by(battle.c.prompt_id)
-)
-_SEEN_PAIRS = Prepared(
-    select(pair.c.position, func.count().label("n"))
-    .select_from(battle.join(pair, battle.c.pair_id == pair.c.id))
-    .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
-    .group_by(pair.c.position)
 )
 _SIDES = Prepared(
     select(
@@ -177,13 +165,6 @@ _SET_STATUS = Prepared(
     )
 )
 _INSERT = Prepared(insert(battle))
-_PROGRESS = Prepared(
-    select(func.count()).where(
-        battle.c.rater_id == bindparam("rater_id"),
-        battle.c.experiment_id == bindparam("experiment_id"),
-        battle.c.status == BattleStatus.VOTED,
-    )
-)
 _EXPIRE = Prepared(
     update(battle)
     .where(
@@ -221,7 +202,7 @@ def find_mine(session: Session, *, rater_id: UUID, experiment_id: UUID) -> Any:
     return _MINE.first(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
-def find_screen(session: Session, *, rater_id: UUID, experiment_id: UUID | None) -> Any:
+def find_screen(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID | None) -> Any:
     """The study, this rater's counts and the open battle (``battle_id`` is null without).
 
     Without ``experiment_id``: the running study that started last; None when there is none.
@@ -253,16 +234,9 @@ def list_taken(session: Session, *, experiment_id: UUID) -> list[int]:
     return [row.n_taken for row in _TAKEN.all(session, experiment_id=experiment_id)]
 
 
-def count_seen(session: Session, *, rater_id: UUID, experiment_id: UUID, pair_id: UUID) -> dict[UUID, tuple[int, bool]]:
-    """For each prompt that this rater was ever served: how often, and whether it was with this pair."""
-    rows = _SEEN.all(session, rater_id=rater_id, experiment_id=experiment_id, pair_id=pair_id)
-    return {row.prompt_id: (row.n, row.n_in_pair > 0) for row in rows}
-
-
-def count_seen_pairs(session: Session, *, rater_id: UUID, experiment_id: UUID) -> dict[int, int]:
-    """How often this rater met each pair, by the pair's position."""
-    rows = _SEEN_PAIRS.all(session, rater_id=rater_id, experiment_id=experiment_id)
-    return {row.position: row.n for row in rows}
+def list_served(session: Session, *, rater_id: UUID, experiment_id: UUID) -> list[Any]:
+    """(status, pair_id, prompt_id) of every battle that this rater was ever served."""
+    return _SERVED.all(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
 def count_sides(session: Session, *, pair_id: UUID) -> dict[UUID, tuple[int, int]]:
@@ -352,12 +326,6 @@ def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID)
         .order_by(vote.c.voted_at.desc(), vote.c.id.desc())
         .limit(1)
     ).scalar_one_or_none()
-
-
-def count_voted(session: Session, *, rater_id: UUID, experiment_id: UUID) -> int:
-    """How many battles this rater has voted on."""
-    n: int = _PROGRESS.first(session, rater_id=rater_id, experiment_id=experiment_id)[0]
-    return n
 
 
 def has_room(session: Session, *, experiment_id: UUID, quota: int) -> bool:

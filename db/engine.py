@@ -24,6 +24,7 @@ from sqlmodel import Session
 
 from app.errors import BakeoffError
 from app.settings import get_settings
+from db.prepared import Peek
 
 __all__ = ["Database", "DatabaseUnavailable", "Row", "Session", "database", "open_database"]
 
@@ -105,6 +106,16 @@ class Database:
         """A session for reading a consistent snapshot; nothing in it is written."""
         with self._translated(), Session(self._readers, expire_on_commit=False, autoflush=False) as session:
             yield session
+
+    @contextlib.contextmanager
+    def peek(self) -> Iterator[Peek]:
+        """A connection for prepared statements that each read once, without the cost of a transaction."""
+        with self._translated():
+            connection = self.engine.raw_connection()
+            try:
+                yield Peek(connection, self.engine.dialect)
+            finally:
+                connection.close()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Executable
@@ -31,33 +32,38 @@ class _Compiled:
             name: compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.fixed
         }
         columns = compiled._result_columns
-        self.results: list[tuple[int, Callable[[Any], Any]]] = []
-        for place, column in enumerate(columns):
-            convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
-            if convert is not None:
-                self.results.append((place, convert))
+        self.results: list[Convert] = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
         self.row: Any = namedtuple("Row", [column.keyname for column in columns], rename=True) if columns else None
 
-    def run(self, session: Session, values: dict[str, Any]) -> list[Any]:
+    def run(self, driver: Any, values: dict[str, Any]) -> list[Any]:
         given = {**self.fixed, **values}
         for name, convert in self.binds.items():
             if convert is not None:
                 given[name] = convert(given[name])
-        driver = session.info.get("driver")
-        if driver is None:  # the session has one transaction and so one connection
-            driver = session.info["driver"] = session.connection().connection
         cursor = driver.cursor()
         try:
             cursor.execute(self.sql, given if self.names is None else [given[name] for name in self.names])
-            return [self._finish(row) for row in cursor.fetchall()] if self.row is not None else []
+            if self.row is None:
+                return []
+            make, converts = self.row._make, self.results
+            return [
+                make(
+                    [value if convert is None else convert(value) for convert, value in zip(converts, row, strict=True)]
+                )
+                for row in cursor.fetchall()
+            ]
         finally:
             cursor.close()
 
-    def _finish(self, row: Any) -> Any:
-        values = list(row)
-        for place, convert in self.results:
-            values[place] = convert(values[place])
-        return self.row._make(values)
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A borrowed connection for single reads: no transaction is begun, and so none has to be ended."""
+
+    driver: Any
+    dialect: Dialect
 
 
 class Prepared:
@@ -67,15 +73,25 @@ class Prepared:
         self.statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def all(self, session: Session, **values: Any) -> list[Any]:
+    def all(self, session: Session | Peek, **values: Any) -> list[Any]:
         """Run the statement; all its rows, or none when it returns none."""
-        dialect = session.get_bind().dialect
+        driver, dialect = _connection_of(session)
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _Compiled(self.statement, dialect)
-        return compiled.run(session, values)
+        return compiled.run(driver, values)
 
-    def first(self, session: Session, **values: Any) -> Any:
+    def first(self, session: Session | Peek, **values: Any) -> Any:
         """Run the statement; its first row or None."""
         rows = self.all(session, **values)
         return rows[0] if rows else None
+
+
+def _connection_of(session: Session | Peek) -> tuple[Any, Dialect]:
+    if isinstance(session, Peek):
+        return session.driver, session.dialect
+    known = session.info.get("driver")
+    if known is None:  # a session of ours has one transaction and so one connection
+        known = session.info["driver"] = (session.connection().connection, session.get_bind().dialect)
+    driver, dialect = known
+    return driver, dialect

@@ -200,7 +200,8 @@ class Battle(Table, table=True):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
-        Index("ix_battle_rater", "rater_id", "experiment_id", "status"),
+        # Covers what is asked about a rater on every vote.
+        Index("ix_battle_rater", "rater_id", "experiment_id", "status", "pair_id", "prompt_id"),
         Index("ix_battle_pair", "pair_id"),
         Index(
             "ix_battle_lease",

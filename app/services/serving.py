@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import SystemRandom
 from typing import Any
@@ -27,6 +28,7 @@ from db import battles, experiments
 from db.engine import Session, database
 
 _RNG = SystemRandom()  # sides and pairs must not be foreseeable by anybody
+ON_SCREEN = (BattleStatus.OPEN, BattleStatus.WAITING)
 TAKES_VOTES = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
 
 
@@ -51,8 +53,8 @@ def next_battle(rater: Identity) -> Ballot | None:
 
     ``Ballot.battle`` is None when the study takes no votes now, its quota is full, or this rater has seen all there is.
     """
-    with database().read() as session:
-        screen = battles.find_screen(session, rater_id=rater.account_id, experiment_id=rater.experiment_id)
+    with database().peek() as connection:
+        screen = battles.find_screen(connection, rater_id=rater.account_id, experiment_id=rater.experiment_id)
     if screen is None:
         return None
     is_open = screen.battle_id is not None and screen.lease_until > utc_now()
@@ -79,23 +81,20 @@ def _quota(screen: Any) -> int:
     if screen.started_at is None:
         return 0
     design = get_design(screen.id)
-    possible = min(design.n_battles, len(design.pairs) * screen.votes_per_pair)
+    possible: int = min(design.n_battles, len(design.pairs) * screen.votes_per_pair)
     return min(possible, int(screen.votes_per_rater or possible))
 
 
-def reserve_battle(
-    session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any], *, has_other: bool = True
-) -> UUID | None:
+def reserve_battle(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> UUID | None:
     """The battle to show next, reserved for this rater in the caller's transaction; None when there is none to show.
 
-    ``rules`` has the experiment's columns named in ``db.battles.RULES``; ``has_other`` is False when the caller knows
-    that no battle of this rater is on the screen or set aside.
+    ``rules`` has the experiment's columns named in ``db.battles.RULES``.
     """
     now = utc_now()
     lease_until = now + timedelta(minutes=rules["lease_minutes"])
     mine = {"rater_id": rater.account_id, "experiment_id": experiment_id}
-    other = battles.find_mine(session, **mine) if has_other else None
-    if other is not None:
+    served = battles.list_served(session, **mine)
+    if any(row.status in ON_SCREEN for row in served) and (other := battles.find_mine(session, **mine)) is not None:
         battle_id: UUID = other.id
         if other.status == BattleStatus.WAITING:
             battles.show_again(session, battle_id=battle_id, now=now, lease_until=lease_until)
@@ -104,7 +103,7 @@ def reserve_battle(
         return battle_id
     if rules["status"] != ExperimentStatus.RUNNING:
         return None
-    drawn = _draw(session, rater, experiment_id, rules)
+    drawn = _draw(session, experiment_id, rules, served)
     if drawn is None:
         return None
     return battles.add_battle(
@@ -120,13 +119,15 @@ def reserve_battle(
     )
 
 
-def _draw(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> dict[str, Any] | None:
+def _draw(
+    session: Session, experiment_id: UUID, rules: Mapping[str, Any], served: Sequence[Any]
+) -> dict[str, Any] | None:
     """What to show next, as columns of a battle, with one vote of its pair's quota taken; None when nothing is left."""
-    design, mine = get_design(experiment_id), {"rater_id": rater.account_id, "experiment_id": experiment_id}
     quota, limit = rules["votes_per_pair"], rules["votes_per_rater"]
-    if limit and battles.count_voted(session, **mine) >= limit:
+    if limit and sum(row.status == BattleStatus.VOTED for row in served) >= limit:
         return None
-    n_seen = battles.count_seen_pairs(session, **mine)
+    design = get_design(experiment_id)
+    n_seen = Counter(design.position[row.pair_id] for row in served)
     excluded = {position for position, n in n_seen.items() if n >= len(design.prompts[position])}
     strategy = find_plugins("app.sampling")[rules["allocation"]]
     n_taken = get_counts(session, experiment_id)
@@ -135,9 +136,8 @@ def _draw(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping
         pair_id = design.pairs[position][0]
         if battles.take_pair(session, pair_id=pair_id, quota=quota):
             n_taken[position] += 1
-            seen = battles.count_seen(session, pair_id=pair_id, **mine)
             sides = battles.count_sides(session, pair_id=pair_id)
-            return _choose_prompt_and_side(design, position, seen, sides, p_pair)
+            return _choose_prompt_and_side(design, position, served, sides, p_pair)
         if n_taken[position] < quota:  # another process took the last one: look again
             forget_counts(experiment_id)
             n_taken = get_counts(session, experiment_id)
@@ -148,16 +148,17 @@ def _draw(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping
 def _choose_prompt_and_side(
     design: Design,
     position: int,
-    seen: Mapping[UUID, tuple[int, bool]],
+    served: Sequence[Any],
     sides: Mapping[UUID, tuple[int, int]],
     p_pair: float,
 ) -> dict[str, Any]:
     """The prompt this pair was shown on least, and the side on which its model a stood least."""
     pair_id, model_a, model_b = design.pairs[position]
+    had = {row.prompt_id for row in served if row.pair_id == pair_id}
     prompt_id, p_prompt = least_used(
-        (prompt for prompt in design.prompts[position] if not seen.get(prompt, (0, False))[1]),
+        (prompt for prompt in design.prompts[position] if prompt not in had),
         {prompt: n for prompt, (n, _) in sides.items()},
-        {prompt: n for prompt, (n, _) in seen.items()},
+        Counter(row.prompt_id for row in served),
         rng=_RNG,
     )
     n, n_left = sides.get(prompt_id, (0, 0))

@@ -127,8 +127,8 @@ def identify(token_hash: str | None) -> Identity | None:
     """Who stands behind a cookie now; None for nobody. Accepts the invite of a browser that just followed a link."""
     if not token_hash:
         return None
-    with database().read() as session:
-        row = accounts.find_session(session, token_hash=token_hash, now=utc_now())
+    with database().peek() as connection:
+        row = accounts.find_session(connection, token_hash=token_hash, now=utc_now())
     if row is None:
         return None
     if row.account_id is None:

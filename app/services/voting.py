@@ -38,8 +38,7 @@ def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input
         else:
             _record(session, rater, battle, answer, now=now, dwell_ms=max(dwell_ms, 0), input_=input_)
             rules = {name: getattr(battle, f"experiment_{name}") for name in battles.RULES}
-            has_other = battle.status != BattleStatus.OPEN or battle.n_waiting > 0
-            reserve_battle(session, rater, battle.experiment_id, rules, has_other=has_other)
+            reserve_battle(session, rater, battle.experiment_id, rules)
     if is_early:
         raise TooEarlyError(
             f"Not saved: that came {dwell_ms / 1000:.1f} s after the pair appeared. Read both sides, then vote."

@@ -195,7 +195,7 @@ def upgrade() -> None:
     with op.batch_alter_table('battle', schema=None) as batch_op:
         batch_op.create_index('ix_battle_lease', ['experiment_id', 'lease_until'], unique=False, sqlite_where=sa.text("status IN ('open', 'waiting')"), postgresql_where=sa.text("status IN ('open', 'waiting')"))
         batch_op.create_index('ix_battle_pair', ['pair_id'], unique=False)
-        batch_op.create_index('ix_battle_rater', ['rater_id', 'experiment_id', 'status'], unique=False)
+        batch_op.create_index('ix_battle_rater', ['rater_id', 'experiment_id', 'status', 'pair_id', 'prompt_id'], unique=False)
         batch_op.create_index('uq_battle_open', ['experiment_id', 'rater_id'], unique=True, sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'"))
 
     op.create_table('web_session',
