@@ -217,14 +217,14 @@ class Study:
 class Ballot:
     """One screen of the vote page: the study, the open battle (None when there is nothing to vote on) and progress.
 
-    ``quota`` is the most votes that this rater can cast in the study. ``can_undo`` says that there is a last answer
-    to take back.
+    ``quota`` is the number of votes asked of this rater, None where only the study's end limits it. ``can_undo`` says
+    that there is a last answer to take back.
     """
 
     study: Study
     battle: BlindBattle | None
     n_votes: int
-    quota: int
+    quota: int | None
     can_undo: bool
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from app.discovery import find_plugins
 from app.domain import Identity, Role
 from app.errors import BakeoffError, NotAllowedError, SignInError
 
+_ICON = str(Path(__file__).with_name("static") / "icon.png")
 SECTIONS = ("Rate", "Results", "Manage")
 HOME = {Role.RATER: "vote", Role.RESEARCHER: "leaderboard", Role.ADMIN: "experiments"}
 
@@ -41,7 +43,7 @@ def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
     menu: dict[str, list[st.Page]] = {}
     for name, (page, file) in _pages().items():
         if who.role.reaches(page.role):
-            entry = st.Page(file, title=page.title, icon=page.icon, url_path=name, default=name == HOME[who.role])
+            entry = st.Page(file, title=page.title, url_path=name, default=name == HOME[who.role])
         else:
             entry = st.Page(_not_yours, title="Not yours", url_path=name, visibility="hidden")
         menu.setdefault(page.section, []).append(entry)
@@ -50,10 +52,11 @@ def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
 
 def main() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Bakeoff", layout="wide", initial_sidebar_state="collapsed")
     who = session.identity()
     is_staff = who is not None and who.role != Role.RATER
     page = st.navigation(_navigation(who), position="top" if is_staff else "hidden")
+    # After the navigation, whose page icons would otherwise be fetched from another host as the tab's icon.
+    st.set_page_config(page_title=f"{page.title} · Bakeoff", page_icon=_ICON, layout="wide")
     chrome.show()
     try:
         page.run()

@@ -36,15 +36,27 @@ def show_tools(*, undo: Callable[[], None], show_guidelines: Callable[[], None])
 
 def show_head(ballot: Ballot) -> None:
     """The study's title, this rater's progress, and what became of the last click."""
-    share = min(100, round(100 * ballot.n_votes / ballot.quota)) if ballot.quota else 0
     message = session.take_flash()
-    said = f"{html.escape(message.text)} · " if message and message.kind != "refused" else ""
-    refused = f'<div class="bo-said" role="alert">{html.escape(message.text)}</div>' if message and not said else ""
+    is_refused = message is not None and message.kind == "refused"
+    said = f"{html.escape(message.text)} · " if message and not is_refused else ""
+    alert = f'<div class="bo-said" role="alert">{html.escape(message.text)}</div>' if message and is_refused else ""
     st.html(
         f'<div class="bo-head"><b>{html.escape(ballot.study.title)}</b>'
-        f'<span role="status">{said}{ballot.n_votes:,} of {ballot.quota:,}</span></div>'
+        f'<span role="status">{said}{_count(ballot)}</span></div>{_bar(ballot)}{alert}'
+    )
+
+
+def _count(ballot: Ballot) -> str:
+    if ballot.quota is not None:
+        return f"{ballot.n_votes:,} of {ballot.quota:,}"
+    return "1 vote" if ballot.n_votes == 1 else f"{ballot.n_votes:,} votes"
+
+
+def _bar(ballot: Ballot) -> str:
+    share = min(100, round(100 * ballot.n_votes / ballot.quota)) if ballot.quota else 0
+    return (
         f'<div class="bo-bar" role="progressbar" aria-label="Your votes" aria-valuenow="{share}" aria-valuemin="0" '
-        f'aria-valuemax="100"><i style="width:{share}%"></i></div>{refused}'
+        f'aria-valuemax="100"><i style="width:{share}%"></i></div>'
     )
 
 

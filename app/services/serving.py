@@ -77,12 +77,12 @@ def _ballot(screen: Any) -> Ballot:
     return Ballot(study, battle, int(screen.n_voted), _quota(screen), can_undo)
 
 
-def _quota(screen: Any) -> int:
-    if screen.started_at is None:
-        return 0
+def _quota(screen: Any) -> int | None:
+    """What is asked of one rater, as far as the study has that many different battles."""
+    if screen.votes_per_rater is None or screen.started_at is None:
+        return None
     design = get_design(screen.id)
-    possible: int = min(design.n_battles, len(design.pairs) * screen.votes_per_pair)
-    return min(possible, int(screen.votes_per_rater or possible))
+    return min(int(screen.votes_per_rater), design.n_battles, len(design.pairs) * int(screen.votes_per_pair))
 
 
 def reserve_battle(session: Session, rater: Identity, experiment_id: UUID, rules: Mapping[str, Any]) -> UUID | None:
