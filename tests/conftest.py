@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from app.services.system import prepare_database
+from app.settings import get_settings
+from db.engine import Database, database, open_database
 from tests.browser import find_chromium
 from tests.postgres import Postgres
 
@@ -62,6 +65,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = server.create_database()
     yield server.url(name)
     server.drop_database(name)
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The application's own database, made new; what services read and write, on SQLite and on PostgreSQL."""
+    monkeypatch.setenv("BAKEOFF_DATABASE_URL", database_url)
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    get_settings.cache_clear()
+    prepare_database()
+    yield database()
+    database().close()
+    open_database.cache_clear()
+    get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
