@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, net_util
 from streamlit.runtime import app_session
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -55,6 +55,14 @@ def send_without_delay() -> None:
     AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
 
 
+def ask_no_other_host() -> None:
+    """Keep Streamlit from asking checkip.amazonaws.com for this machine's address before it refuses a foreign origin.
+
+    Anybody could have made it ask, and everybody would have waited up to two seconds for the answer each time.
+    """
+    net_util.get_internal_ip = net_util.get_external_ip = lambda: None
+
+
 def remember_theme() -> None:
     """Build the theme's part of the message that opens every rerun once: it never changes, and took 2 ms each time."""
     original, kept = app_session._populate_theme_msg, dict[str, bytes]()
@@ -75,6 +83,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     """Refuse to start wrongly configured or on a newer database; else bring the schema up to date."""
     check_configuration()
     send_without_delay()
+    ask_no_other_host()
     remember_theme()
     prepare_database()
     yield
