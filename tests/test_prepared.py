@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import MetaData, select
 from sqlmodel import Session, SQLModel
@@ -185,7 +186,7 @@ def test_a_peek_reads_the_same_as_a_session(store: Database) -> None:
 
 def test_a_missing_value_is_an_error(store: Database) -> None:
     """A forgotten parameter doesn't become a null."""
-    with store.read() as session, pytest.raises((KeyError, TypeError)):
+    with store.read() as session, pytest.raises((KeyError, psycopg.ProgrammingError)):
         PREPARED["db.battles._TAKEN"].all(session)
 
 
