@@ -29,9 +29,10 @@ class _Compiled:
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - for the type checker
         self.sql = str(compiled)
         self.names = tuple(compiled.positiontup or ()) if compiled.positional else None
-        self.fixed = dict(compiled.params)
+        # SQLAlchemy lists a parameter that must be given as None; left in, a forgotten one would be stored as null.
+        self.fixed = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
         self.binds: dict[str, Convert] = {
-            name: compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.fixed
+            name: compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in compiled.params
         }
         columns = compiled._result_columns
         self.results = [_result_conversion(column.type, dialect) for column in columns]
