@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -44,7 +45,7 @@ class Tab:
     ) -> None:
         parts = urlsplit(base_url)
         cookie = "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())
-        self.socket: ClientConnection = connect(
+        connected = connect(
             f"ws://{host or parts.netloc}/_stcore/stream",
             sock=socket.create_connection((parts.hostname, parts.port), TIMEOUT_S),
             origin=base_url if origin is None else origin or None,  # "" sends none
@@ -54,6 +55,8 @@ class Tab:
             max_size=None,
             open_timeout=TIMEOUT_S,
         )
+        self._exits = ExitStack()
+        self.socket: ClientConnection = self._exits.enter_context(connected)
         self.page, self.frames, self.session_id = page, list[bytes](), ""
         self._run, self._elements = 0, dict[tuple[int, ...], tuple[int, str, Any]]()
         self._page_hash = ""
@@ -65,7 +68,7 @@ class Tab:
         self.close()
 
     def close(self) -> None:
-        self.socket.close()
+        self._exits.close()
 
     def load(self) -> Self:
         """Ask for the page and wait until it is drawn."""
@@ -86,11 +89,18 @@ class Tab:
 
     def press(self, label: str) -> None:
         """Send the click on the button with this label, and wait for nothing."""
-        fragment, button = next((f, b) for f, b in self._buttons() if b.label == label)
+        self.press_widget(*self.widget(label))
+
+    def widget(self, label: str) -> tuple[str, str]:
+        """What a click on the button with this label carries: the ids of its fragment and of itself."""
+        return next((fragment, button.id) for fragment, button in self._buttons() if button.label == label)
+
+    def press_widget(self, fragment_id: str, widget_id: str) -> None:
+        """Send a click, be such a button on this page or not."""
         message = self._rerun()
-        message.rerun_script.fragment_id = fragment
+        message.rerun_script.fragment_id = fragment_id
         widget = message.rerun_script.widget_states.widgets.add()
-        widget.id, widget.trigger_value = button.id, True
+        widget.id, widget.trigger_value = widget_id, True
         self.send(message)
 
     def click(self, label: str) -> None:
@@ -129,6 +139,11 @@ class Tab:
                 if kept[0] == self._run or (drawn and kept[1] not in drawn)
             }
         return message
+
+    @staticmethod
+    def kind_of(frame: bytes) -> str | None:
+        """What kind of message a frame carries."""
+        return ForwardMsg.FromString(frame).WhichOneof("type")
 
     def _apply(self, message: ForwardMsg) -> None:
         path, delta = tuple(message.metadata.delta_path), message.delta
