@@ -241,5 +241,5 @@ def test_the_real_study_comes_in_with_its_17_holes(shared) -> None:
     with (folder / "votes.csv").open("rb") as stream:
         votes = vote_files.import_votes(None, stream, title="LLMFAO", prompt_set_id=questions)
     board = leaderboard.get_leaderboard(None, votes.experiment_id)
-    assert board.n_votes == votes.n_votes > 10_000
+    assert board.n_votes == votes.n_votes == 8931
     assert len(board.ranking.models) == 59

@@ -71,7 +71,6 @@ def create_experiment(
     is_simulated: bool = False,
 ) -> UUID:
     """Store a draft; raises InvalidInputError naming the first value that can't be."""
-    require(actor, Role.ADMIN)
     draft = Draft(
         title=title,
         prompt_set_id=prompt_set_id,
@@ -83,19 +82,26 @@ def create_experiment(
         lease_minutes=lease_minutes,
         allocation=allocation,
     )
+    return store_draft(actor, draft, is_simulated=is_simulated)
+
+
+def store_draft(actor: Identity | None, draft: Draft, *, is_simulated: bool = False) -> UUID:
+    """Store a design as a draft; raises InvalidInputError naming the first value that can't be."""
+    require(actor, Role.ADMIN)
     now = utc_now()
     with database().write() as session:
         columns = require_storable(session, draft)
         row = experiments.add_experiment(
             session,
-            key=free_key(session, title),
+            key=free_key(session, draft.title),
             status=ExperimentStatus.DRAFT,
             is_simulated=is_simulated,
             created_at=now,
             **columns,
         )
-        experiments.set_arms(session, experiment_id=row.id, model_ids=model_ids)
-        _log(session, actor, "experiment.create", row.key, now, n_models=len(model_ids), votes_per_pair=votes_per_pair)
+        experiments.set_arms(session, experiment_id=row.id, model_ids=draft.model_ids)
+        numbers = {"n_models": len(draft.model_ids), "votes_per_pair": draft.votes_per_pair}
+        _log(session, actor, "experiment.create", row.key, now, **numbers)
     return row.id
 
 
