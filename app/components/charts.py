@@ -65,35 +65,24 @@ def _matrix(n: int, theme: str) -> dict[str, Any]:
     import pandas  # noqa: F401, PLC0415 - with Altair, a second that the other pages need not wait for
 
     is_small = n <= MOST_WITH_NUMBERS
-    places = list(range(1, n + 1))
-    size = 12 if is_small else 11
-    # On a phone the names of many models would leave no room for the cells.
-    has_room = "true" if is_small else "containerSize()[0] > 560"
-    named = alt.Axis(
-        labelExpr=f"{has_room} ? datum.value + '  ' + names[datum.value - 1] : '' + datum.value",
-        labelLimit=130 if is_small else 230,
-        labelFontSize=size,
-        labelOverlap=False,
-        labelBound=False,
-        labelFlush=False,
-    )
-    numbered = alt.Axis(orient="top", labelAngle=0, labelOverlap=True, labelFontSize=size)
-    cells = alt.Scale(domain=places, paddingInner=0.04, paddingOuter=0)
+    columns, rows = _axes(is_small)
+    cells = alt.Scale(domain=list(range(1, n + 1)), paddingInner=0.04, paddingOuter=0)
     colours = alt.Scale(domain=[0, 0.5, 1], range=_SHARES[theme], clamp=True, interpolate="rgb")
     base = (
         alt.Chart()
         .transform_calculate(
             model="names[datum.row - 1]",
             opponent="names[datum.column - 1]",
+            percent="format(100 * datum.share, '.0f') + ' %'",
             counts="format(datum.won, ',.1~f') + ' of ' + format(datum.votes, ',.0f') + ' votes'",
         )
         .encode(
-            x=alt.X("column:O", scale=cells, axis=numbered, title=None),
-            y=alt.Y("row:O", scale=cells, axis=named, title=None),
+            x=alt.X("column:O", scale=cells, axis=columns, title=None),
+            y=alt.Y("row:O", scale=cells, axis=rows, title=None),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
                 alt.Tooltip("opponent:N", title="Against"),
-                alt.Tooltip("share:Q", title="Won", format=".0%"),
+                alt.Tooltip("percent:N", title="Won"),
                 alt.Tooltip("counts:N", title="That is"),
             ],
         )
@@ -110,10 +99,28 @@ def _matrix(n: int, theme: str) -> dict[str, Any]:
     return spec
 
 
+def _axes(is_small: bool) -> tuple[Any, Any]:
+    """Numbers over the columns, numbers and names before the rows."""
+    import altair as alt  # noqa: PLC0415
+
+    size = 12 if is_small else 11
+    # On a phone the names of many models would leave no room for the cells.
+    has_room = "true" if is_small else "containerSize()[0] > 560"
+    rows = alt.Axis(
+        labelExpr=f"{has_room} ? datum.value + '  ' + names[datum.value - 1] : '' + datum.value",
+        labelLimit=130 if is_small else 230,
+        labelFontSize=size,
+        labelOverlap=False,
+        labelBound=False,
+        labelFlush=False,
+    )
+    return alt.Axis(orient="top", labelAngle=0, labelOverlap=True, labelFontSize=size), rows
+
+
 def _numbers(base: Any, theme: str) -> Any:
     """The shares as text, in a colour that reads on the cell; Vega would write black on dark."""
     import altair as alt  # noqa: PLC0415
 
     ink, on_colour = _INK[theme]
-    colour = alt.condition("abs(datum.share - 0.5) > 0.28", alt.value(on_colour), alt.value(ink))
-    return base.mark_text(fontSize=12).encode(text=alt.Text("share:Q", format=".0%"), color=colour)
+    colour = alt.condition("abs(datum.share - 0.5) > 0.36", alt.value(on_colour), alt.value(ink))
+    return base.mark_text(fontSize=12).encode(text=alt.Text("percent:N"), color=colour)

@@ -47,7 +47,7 @@ def _fewest(board: Board) -> tuple[str, str, str]:
 def _undecided(board: Board) -> tuple[str, str, str]:
     models, n = board.ranking.models, board.ranking.n_votes
     ties, bad = (sum(getattr(model, name) for model in models) / 2 / n for name in ("ties", "both_bad"))
-    parts = f"{SHARE.text(ties)} ties and {SHARE.text(bad)} both bad"
+    parts = f"{SHARE.write(100 * ties, 1)} ties and {SHARE.write(100 * bad, 1)} both bad"
     return "Without a winner", SHARE.text(ties + bad), f"{parts}; each counts as half a win for both sides."
 
 
