@@ -24,7 +24,8 @@ STAFF_HELP = "Votes of people who can see the results. They aren't blind, so the
 def render() -> None:
     """Draw the page."""
     who = session.require(PAGE.role)
-    studies = {row.key: row for row in experiments.list_experiments(who) if row.started_at}
+    started = [row for row in experiments.list_experiments(who) if row.started_at]
+    studies = {row.key: row for row in sorted(started, key=lambda row: row.n_votes == 0)}  # those with votes first
     if not studies:
         chrome.show_notice(
             "No study has started yet",
