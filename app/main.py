@@ -110,7 +110,9 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     """Refuse to start wrongly configured or on a newer database; else bring the schema up to date."""
     try:
         check_configuration()
-        prepare_database()
+        migration = prepare_database()
+        if migration.backup:
+            print(f"Database upgraded to {migration.after}; backup: {migration.backup}", flush=True)  # noqa: T201
         announce_first_admin()
     except BakeoffError as error:
         _refuse(error)

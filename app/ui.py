@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import chrome, session
+from app.components import account, chrome, session
 from app.components.page import Page
 from app.discovery import find_plugins
 from app.domain import Identity, Role
@@ -58,6 +58,8 @@ def main() -> None:
     # After the navigation, whose page icons would otherwise be fetched from another host as the tab's icon.
     st.set_page_config(page_title=f"{page.title} · Bakeoff", page_icon=_ICON, layout="wide")
     chrome.show()
+    if who is not None and is_staff:
+        account.show(who)
     try:
         page.run()
     except SignInError:

@@ -15,6 +15,7 @@ from app.settings import get_settings
 from db.engine import Database, database, open_database
 from tests.browser import find_chromium
 from tests.postgres import Postgres
+from tests.server import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,6 +79,20 @@ def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     database().close()
     open_database.cache_clear()
     get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Call it for a server on an empty database, to be seeded and started; all are killed at the end."""
+    servers = []
+
+    def make(**options: Any) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp("server"), **options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -6,20 +6,27 @@ database anew on every rerun and every vote.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.components import note
 from app.domain import Identity, Role
 from app.errors import NotAllowedError, SignInError
 from app.services import sign_in
 
 _FLASH = "bakeoff_flash"
 _STAFF_VOTES = "bakeoff_votes_as_staff"
-_PREVIEW = "bakeoff_invite_link"
+_LINK = "bakeoff_link"
+_FORM = "bakeoff_form"
+_MISTAKES = "bakeoff_mistakes"
+_KEPT = "bakeoff_kept"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,9 @@ def take_flash() -> Flash | None:
 
 
 def show_flash() -> None:
-    """Show the message of the last act on a page that is made of forms."""
+    """Show the message of the last act on a page that is made of forms, as it was written."""
     if (message := take_flash()) is not None:
-        box = {"saved": st.success, "info": st.info, "refused": st.error}[message.kind]
-        box(message.text)
+        note.show(message.text, "refused" if message.kind == "refused" else "done")
 
 
 def votes_as_staff() -> bool:
@@ -87,18 +93,66 @@ def agree_to_vote_as_staff() -> None:
     st.session_state[_STAFF_VOTES] = True
 
 
-def keep_link(link: str) -> None:
-    """Keep a new sign-in link for showing; it exists nowhere else."""
-    st.session_state[_PREVIEW] = link
+def keep_link(place: str, link: str) -> None:
+    """Keep a new sign-in link for showing in one place; it exists nowhere else."""
+    st.session_state[f"{_LINK}-{place}"] = link
 
 
-def kept_link() -> str | None:
-    """The sign-in link made last in this tab."""
-    found: str | None = st.session_state.get(_PREVIEW)
+def kept_link(place: str) -> str | None:
+    """The sign-in link made last in this place of this tab."""
+    found: str | None = st.session_state.get(f"{_LINK}-{place}")
     return found
 
 
+def forget_link(place: str) -> None:
+    """Show the link no more."""
+    st.session_state.pop(f"{_LINK}-{place}", None)
+
+
+def choose(key: str, value: object) -> None:
+    """Let the widget or choice with this key hold ``value``; only before the widget is drawn."""
+    st.session_state[key] = value
+
+
 def chosen(key: str) -> UUID | None:
-    """The id that a select box with this key holds."""
+    """The id that a select box or choice with this key holds."""
     found: UUID | None = st.session_state.get(key)
+    return found
+
+
+def typed(key: str) -> Any:
+    """What the widget with this key holds, for callbacks."""
+    return st.session_state.get(key)
+
+
+def form_number(form: str) -> int:
+    """The number to put into the keys of a form's widgets; it grows when the form is done, which empties them."""
+    number: int = st.session_state.get(f"{_FORM}-{form}", 0)
+    return number
+
+
+def next_form(form: str) -> None:
+    """Empty a form whose content was stored."""
+    st.session_state[f"{_FORM}-{form}"] = form_number(form) + 1
+    st.session_state.pop(f"{_MISTAKES}-{form}", None)
+
+
+def set_mistakes(form: str, mistakes: Mapping[str, str]) -> None:
+    """Keep what is wrong with a form, by field, until the next try."""
+    st.session_state[f"{_MISTAKES}-{form}"] = mistakes
+
+
+def mistakes(form: str) -> Mapping[str, str]:
+    """What was wrong with a form at the last try, by field."""
+    found: Mapping[str, str] = st.session_state.get(f"{_MISTAKES}-{form}", {})
+    return found
+
+
+def kept(key: str, version: object, make: Callable[[], T]) -> T:
+    """What ``make`` returned for this version of the thing; it is asked again only when the version is another."""
+    name = f"{_KEPT}-{key}"
+    before = st.session_state.get(name)
+    if before is None or before[0] != version:
+        before = st.session_state[name] = (version, make())
+    found: T = before[1]
     return found

@@ -10,21 +10,14 @@ from datetime import datetime
 from itertools import combinations
 from uuid import UUID
 
-from app.discovery import plugin_names
 from app.domain import ExperimentStatus, Identity, Role, utc_now
 from app.errors import ConflictError, InvalidInputError
+from app.services.drafts import DEFAULT_GUIDELINES, Draft, require_storable
 from app.services.sign_in import actor_id, require
+from app.services.typed_text import checked_text
 from db import audit, experiments, models, prompts
 from db.columns import new_id
 from db.engine import Session, database
-
-DEFAULT_GUIDELINES = (
-    "Read the prompt, then both answers. Choose the answer that you would rather have received.\n\n"
-    "- **Left** or **Right is better** when one serves you better, by whatever matters for this prompt.\n"
-    "- **Tie** when both are good and you don't care which.\n"
-    "- **Both are bad** when you would want neither.\n"
-    "- **Can't judge** when it is not your field or you can't read it; that is no vote."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +71,37 @@ def create_experiment(
     is_simulated: bool = False,
 ) -> UUID:
     """Store a draft; raises InvalidInputError naming the first value that can't be."""
-    require(actor, Role.ADMIN)
-    title = title.strip()
-    checks = (
-        (1 <= len(title) <= 200, "Give the experiment a title of 1 to 200 characters."),
-        (len(guidelines) <= 20_000, "Guidelines may have 20,000 characters at most."),
-        (1 <= votes_per_pair <= 100_000, "Votes per pair must be between 1 and 100,000."),
-        (votes_per_rater is None or votes_per_rater >= 1, "Votes per rater must be at least 1, or left empty."),
-        (0 <= min_dwell_ms <= 60_000, "The minimum dwell time must be between 0 and 60,000 ms."),
-        (1 <= lease_minutes <= 24 * 60, "A battle can be reserved for 1 minute to 24 hours."),
-        (allocation in plugin_names("app.sampling"), f"There is no allocation {allocation!r}."),
-        (len(set(model_ids)) == len(model_ids), "A model is named twice."),
+    draft = Draft(
+        title=title,
+        prompt_set_id=prompt_set_id,
+        model_ids=tuple(model_ids),
+        guidelines=guidelines,
+        votes_per_pair=votes_per_pair,
+        votes_per_rater=votes_per_rater,
+        min_dwell_ms=min_dwell_ms,
+        lease_minutes=lease_minutes,
+        allocation=allocation,
     )
-    for is_right, message in checks:
-        if not is_right:
-            raise InvalidInputError(message)
+    return store_draft(actor, draft, is_simulated=is_simulated)
+
+
+def store_draft(actor: Identity | None, draft: Draft, *, is_simulated: bool = False) -> UUID:
+    """Store a design as a draft; raises InvalidInputError naming the first value that can't be."""
+    require(actor, Role.ADMIN)
     now = utc_now()
     with database().write() as session:
-        prompts.get_prompt_set(session, prompt_set_id=prompt_set_id)
-        if len(models.get_models(session, model_ids=model_ids)) != len(model_ids):
-            raise InvalidInputError("One of the models does not exist.")
+        columns = require_storable(session, draft)
         row = experiments.add_experiment(
             session,
-            key=free_key(session, title),
-            title=title,
+            key=free_key(session, draft.title),
             status=ExperimentStatus.DRAFT,
-            prompt_set_id=prompt_set_id,
-            guidelines=guidelines.strip(),
-            votes_per_pair=votes_per_pair,
-            votes_per_rater=votes_per_rater,
-            min_dwell_ms=min_dwell_ms,
-            lease_minutes=lease_minutes,
-            allocation=allocation,
             is_simulated=is_simulated,
             created_at=now,
+            **columns,
         )
-        experiments.set_arms(session, experiment_id=row.id, model_ids=model_ids)
-        _log(session, actor, "experiment.create", row.key, now, n_models=len(model_ids), votes_per_pair=votes_per_pair)
+        experiments.set_arms(session, experiment_id=row.id, model_ids=draft.model_ids)
+        numbers = {"n_models": len(draft.model_ids), "votes_per_pair": draft.votes_per_pair}
+        _log(session, actor, "experiment.create", row.key, now, **numbers)
     return row.id
 
 
@@ -140,7 +127,9 @@ def _problems(session: Session, experiment_id: UUID) -> list[str]:
     if len(arms) >= 2 and not problems and not _shared_pairs(have):
         problems.append("No two models have an output for the same prompt.")
     shown = f"{experiment.title}\n{experiment.guidelines}".casefold()
-    named = [arm.name for arm in arms if re.search(rf"(?<!\w){re.escape(arm.name.casefold())}(?!\w)", shown)]
+    # A name of one letter is also a word, and tells nobody anything.
+    names = [arm.name for arm in arms if len(arm.name) > 1]
+    named = [name for name in names if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", shown)]
     if named:
         problems.append(
             f"The title or the guidelines name {named[0]}; raters read them, so the study would not be blind."
@@ -200,19 +189,20 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
 
 
 _CHANGES = {
-    "pause": (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED),
-    "resume": (ExperimentStatus.PAUSED, ExperimentStatus.RUNNING),
+    "pause": (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED, "Only a running experiment can be paused"),
+    "resume": (ExperimentStatus.PAUSED, ExperimentStatus.RUNNING, "Only a paused experiment can be resumed"),
+    "discard": (ExperimentStatus.DRAFT, ExperimentStatus.ARCHIVED, "Only a draft can be discarded"),
 }
 
 
 def _change(actor: Identity | None, experiment_id: UUID, verb: str) -> None:
     require(actor, Role.ADMIN)
-    before, after = _CHANGES[verb]
+    before, after, rule = _CHANGES[verb]
     now = utc_now()
     with database().write() as session:
         experiment = experiments.lock_experiment(session, experiment_id=experiment_id)
         if experiment.status != before:
-            raise ConflictError(f"This experiment is {experiment.status}; only a {before} one can {verb}.")
+            raise ConflictError(f"{rule}; this one is {experiment.status}.")
         experiments.set_status(session, experiment_id=experiment_id, status=after)
         _log(session, actor, f"experiment.{verb}", experiment.key, now)
 
@@ -227,10 +217,16 @@ def resume_experiment(actor: Identity | None, experiment_id: UUID) -> None:
     _change(actor, experiment_id, "resume")
 
 
+def discard_experiment(actor: Identity | None, experiment_id: UUID) -> None:
+    """Put a draft away that nobody will start; it stays in the database as archived."""
+    _change(actor, experiment_id, "discard")
+
+
 def stop_experiment(actor: Identity | None, experiment_id: UUID, *, reason: str) -> None:
     """End an experiment for good, with a reason that stands beside its results."""
     require(actor, Role.ADMIN)
-    if not reason.strip():
+    reason = checked_text(reason, what="the reason", longest=2000)
+    if not reason:
         raise InvalidInputError("Say why the experiment stops; the reason stands beside its results.")
     now = utc_now()
     with database().write() as session:
@@ -242,9 +238,9 @@ def stop_experiment(actor: Identity | None, experiment_id: UUID, *, reason: str)
             experiment_id=experiment_id,
             status=ExperimentStatus.STOPPED,
             ended_at=now,
-            stop_reason=reason.strip(),
+            stop_reason=reason,
         )
-        _log(session, actor, "experiment.stop", experiment.key, now, reason=reason.strip())
+        _log(session, actor, "experiment.stop", experiment.key, now, reason=reason)
 
 
 def list_experiments(actor: Identity | None) -> list[ExperimentSummary]:

@@ -12,9 +12,12 @@ from app.domain import GenerationRow, GenerationStatus, Identity, ModelRow, Role
 from app.errors import BadFileError, RowProblem
 from app.formats._registry import read_all
 from app.services.sign_in import actor_id, require
+from app.services.typed_text import length_problems
 from db import audit, models, prompts
 from db.columns import new_id
 from db.engine import Session, database
+
+_AT_ONCE = 10_000  # ids in one statement; SQLite takes 32,766 values at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +45,85 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which model has a usable output for which prompt: ``cells[(model, prompt)]`` is its status, a hole is absent."""
+    """Which model has an output for which prompt: ``cells[(model, prompt)]`` is its status, a hole is absent."""
 
     models: tuple[tuple[UUID, str], ...]
     prompts: tuple[tuple[UUID, str], ...]
     cells: dict[tuple[UUID, UUID], GenerationStatus]
 
     @property
+    def n_cells(self) -> int:
+        """What a grid without holes would hold."""
+        return len(self.models) * len(self.prompts)
+
+    @property
+    def n_usable(self) -> int:
+        """Outputs that raters can be shown."""
+        return sum(1 for status in self.cells.values() if status == GenerationStatus.OK)
+
+    @property
+    def n_unusable(self) -> int:
+        """Outputs that are there but empty or failed."""
+        return len(self.cells) - self.n_usable
+
+    @property
     def n_missing(self) -> int:
-        """Cells without a usable output."""
-        usable = sum(1 for status in self.cells.values() if status == GenerationStatus.OK)
-        return len(self.models) * len(self.prompts) - usable
+        """Holes: cells without any output."""
+        return self.n_cells - len(self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that an experiment could compare, with the prompts that it has a usable output for."""
+
+    id: UUID
+    name: str
+    prompts: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationsPreview:
+    """What a file of outputs would store: its rows, how many are new, and the models that nobody knows yet."""
+
+    rows: tuple[GenerationRow, ...]
+    n_new: int
+    new_models: tuple[str, ...]
+
+
+def read_models(stream: BinaryIO) -> list[ModelRow]:
+    """The models of a file, for a preview; raises BadFileError naming every bad row."""
+    rows: list[ModelRow] = read_all("models", stream)
+    problems = [
+        problem
+        for row in rows
+        for problem in length_problems(
+            row.line,
+            [
+                ("name", row.name, 200),
+                ("version", row.version, 100),
+                ("organisation", row.organisation, 200),
+                ("licence", row.licence, 200),
+                ("api_id", row.provider_id, 300),
+            ],
+        )
+    ]
+    if problems:
+        raise BadFileError(problems)
+    return rows
+
+
+def list_new_models(actor: Identity | None, rows: Iterable[ModelRow]) -> list[str]:
+    """The names among these rows that nobody knows yet."""
+    require(actor, Role.ADMIN)
+    with database().read() as session:
+        known = models.list_model_names(session)
+    return [row.name for row in rows if row.name not in known]
 
 
 def import_models(actor: Identity | None, stream: BinaryIO) -> ImportSummary:
     """Store a file of models (name, organisation, licence ...); names that are stored already are left as they are."""
     require(actor, Role.ADMIN)
-    rows: list[ModelRow] = read_all("models", stream)
-    now = utc_now()
+    rows, now = read_models(stream), utc_now()
     with database().write() as session:
         known = models.list_model_names(session)
         new = [row for row in rows if row.name not in known]
@@ -96,54 +160,82 @@ def import_generations(actor: Identity | None, stream: BinaryIO, *, prompt_set_i
     is stored already is counted as known and left alone, so the same file twice is harmless.
     """
     require(actor, Role.ADMIN)
-    rows: list[GenerationRow] = read_all("generations", stream)
-    now = utc_now()
+    rows, now = _read_generations(stream), utc_now()
     with database().write() as session:
         prompt_ids = _match_prompts(session, rows, prompt_set_id)
-        known = models.list_model_names(session)
-        unknown = list(dict.fromkeys(row.model for row in rows if row.model not in known))
+        fresh, known, unknown = _new_rows(session, rows, prompt_ids)
         if unknown:
             new = [_model_columns(ModelRow(0, name), now) for name in unknown]
             models.add_models(session, rows=new)
             known |= {columns["name"]: columns["id"] for columns in new}
-        stored = models.list_generation_keys(session, prompt_ids=set(prompt_ids))
-        fresh = [
-            _generation_columns(row, known[row.model], prompt_id, now)
-            for row, prompt_id in zip(rows, prompt_ids, strict=True)
-            if (known[row.model], prompt_id) not in stored
-        ]
         if fresh:
-            models.add_generations(session, rows=fresh)
-            details = {"n_stored": len(fresh), "new_models": unknown[:100]}
-            subject = f"{len(fresh)} generations"
+            stored = [_generation_columns(row, known[row.model], prompt_id, now) for row, prompt_id in fresh]
+            models.add_generations(session, rows=stored)
             audit.add_event(
                 session,
                 at=now,
                 actor_id=actor_id(actor),
                 action="generation.import",
-                subject=subject,
-                details=details,
+                subject=f"{len(fresh)} generations",
+                details={"n_stored": len(fresh), "new_models": unknown[:100]},
             )
     return ImportSummary(len(fresh), len(rows) - len(fresh), len(unknown))
+
+
+def check_generations(actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID) -> GenerationsPreview:
+    """What ``import_generations`` would do with a file; raises BadFileError naming every bad row."""
+    require(actor, Role.ADMIN)
+    rows = _read_generations(stream)
+    with database().read() as session:
+        fresh, _, unknown = _new_rows(session, rows, _match_prompts(session, rows, prompt_set_id))
+    return GenerationsPreview(tuple(rows), len(fresh), tuple(unknown))
+
+
+def _read_generations(stream: BinaryIO) -> list[GenerationRow]:
+    rows: list[GenerationRow] = read_all("generations", stream)
+    if problems := [problem for row in rows for problem in length_problems(row.line, [("model", row.model, 200)])]:
+        raise BadFileError(problems)
+    return rows
+
+
+def _new_rows(
+    session: Session, rows: list[GenerationRow], prompt_ids: list[UUID]
+) -> tuple[list[tuple[GenerationRow, UUID]], dict[str, UUID], list[str]]:
+    """The rows that aren't stored yet with their prompts, the models by name, and the names that nobody knows."""
+    known = models.list_model_names(session)
+    asked = list(set(prompt_ids))
+    stored: set[tuple[UUID, UUID]] = set()
+    for start in range(0, len(asked), _AT_ONCE):
+        stored |= models.list_generation_keys(session, prompt_ids=asked[start : start + _AT_ONCE]).keys()
+    fresh = [
+        (row, prompt_id)
+        for row, prompt_id in zip(rows, prompt_ids, strict=True)
+        if row.model not in known or (known[row.model], prompt_id) not in stored
+    ]
+    return fresh, known, list(dict.fromkeys(row.model for row in rows if row.model not in known))
 
 
 def _match_prompts(session: Session, rows: Iterable[GenerationRow], prompt_set_id: UUID) -> list[UUID]:
     prompts.get_prompt_set(session, prompt_set_id=prompt_set_id)
     listed = prompts.list_prompts(session, prompt_set_id=prompt_set_id)
     by_id = {row.external_id: row.id for row in listed}
-    by_text = {row.messages[-1]["content"].strip(): row.id for row in listed}
+    by_text: dict[str, list[UUID]] = {}
+    for prompt in listed:
+        by_text.setdefault(prompt.messages[-1]["content"].strip(), []).append(prompt.id)
     matched: list[UUID] = []
     seen: dict[tuple[str, UUID], int] = {}
     problems: list[RowProblem] = []
     for row in rows:
-        found = by_id.get(row.prompt_id) if row.prompt_id is not None else by_text.get((row.prompt or "").strip())
-        if found is None:
-            what = f"prompt {row.prompt_id!r}" if row.prompt_id is not None else f"prompt text {row.prompt!r:.60}"
-            problems.append(RowProblem(row.line, f"{what} is not in this prompt set"))
-            continue
-        if (first := seen.setdefault((row.model, found), row.line)) != row.line:
+        if row.prompt_id is not None:
+            what, found = f"prompt {row.prompt_id!r:.80}", [by_id[row.prompt_id]] if row.prompt_id in by_id else []
+        else:
+            what, found = f"prompt text {row.prompt!r:.60}", by_text.get((row.prompt or "").strip(), [])
+        if len(found) != 1:
+            reason = f"is in this prompt set {len(found)} times; name its prompt_id" if found else "is not in this set"
+            problems.append(RowProblem(row.line, f"{what} {reason}"))
+        elif (first := seen.setdefault((row.model, found[0]), row.line)) != row.line:
             problems.append(RowProblem(row.line, f"a second output of {row.model!r} for the prompt of line {first}"))
-        matched.append(found)
+        matched += found[:1]
     if problems:
         raise BadFileError(problems)
     return matched
@@ -189,3 +281,22 @@ def get_coverage(actor: Identity | None, prompt_set_id: UUID) -> Coverage:
         prompts=tuple((row.id, row.external_id) for row in listed),
         cells=cells,
     )
+
+
+def list_candidates(actor: Identity | None, prompt_set_id: UUID) -> list[Candidate]:
+    """All models with what they can show of a prompt set, by name; a name that two share carries the version."""
+    cells = get_coverage(actor, prompt_set_id).cells
+    usable: dict[UUID, set[UUID]] = {}
+    for (model_id, prompt_id), status in cells.items():
+        if status == GenerationStatus.OK:
+            usable.setdefault(model_id, set()).add(prompt_id)
+    listed = list_models(actor)
+    names = [row.name for row in listed]
+    return [
+        Candidate(
+            row.id,
+            row.name if names.count(row.name) == 1 else f"{row.name} {row.version}".strip(),
+            frozenset(usable.get(row.id, ())),
+        )
+        for row in listed
+    ]

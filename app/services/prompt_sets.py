@@ -11,9 +11,10 @@ from typing import BinaryIO
 from uuid import UUID
 
 from app.domain import Identity, Message, PromptRow, Role, utc_now
-from app.errors import InvalidInputError
+from app.errors import BadFileError
 from app.formats._registry import read_all
 from app.services.sign_in import actor_id, require
+from app.services.typed_text import checked_name, length_problems
 from db import audit, prompts
 from db.columns import new_id
 from db.engine import database
@@ -46,6 +47,8 @@ class PromptSummary:
 def read_prompts(stream: BinaryIO) -> list[PromptRow]:
     """The prompts of a file, for a preview; raises BadFileError naming every bad row."""
     rows: list[PromptRow] = read_all("prompts", stream)
+    if problems := [problem for row in rows for problem in length_problems(row.line, [("id", row.id, 200)])]:
+        raise BadFileError(problems)
     return rows
 
 
@@ -56,9 +59,7 @@ def import_prompts(actor: Identity | None, stream: BinaryIO, *, name: str) -> Pr
     stored then.
     """
     require(actor, Role.ADMIN)
-    name = name.strip()
-    if not 1 <= len(name) <= 200:
-        raise InvalidInputError("Give the prompt set a name of 1 to 200 characters.")
+    name = checked_name(name, what="the name")
     rows, now = read_prompts(stream), utc_now()
     hashes = [_content_hash(row) for row in rows]
     content_hash = hashlib.sha256("\n".join(hashes).encode()).hexdigest()

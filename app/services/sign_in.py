@@ -14,6 +14,7 @@ from uuid import UUID
 
 from app.domain import Identity, Role, utc_now
 from app.errors import InvalidInputError, NotAllowedError, NotFoundError, SignInError
+from app.services.typed_text import checked_text
 from db import accounts, audit, experiments
 from db.engine import database
 
@@ -80,6 +81,7 @@ def create_invite(
         raise InvalidInputError("A link lives between an hour and 365 days.")
     if role != Role.RATER and max_uses > 1:
         raise InvalidInputError("A link for a researcher or an admin is for one person: one use.")
+    label = checked_text(label, what="the note", longest=200)
     token, now = secrets.token_urlsafe(32), utc_now()
     with database().write() as session:
         if experiment_id is not None:
@@ -88,7 +90,7 @@ def create_invite(
             session,
             token_hash=hash_token(token),
             role=role,
-            label=label.strip()[:200],
+            label=label,
             experiment_id=experiment_id,
             max_uses=max_uses,
             created_at=now,

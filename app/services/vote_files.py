@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from app import __version__
@@ -25,9 +25,10 @@ from app.domain import (
     utc_now,
 )
 from app.errors import BadFileError, InvalidInputError, RowProblem
-from app.formats._registry import read_all
 from app.services.experiments import free_key
 from app.services.sign_in import actor_id, require
+from app.services.typed_text import checked_name
+from app.services.vote_rows import Hashed, VotesPreview, count_raters, count_votes, list_names, read_votes
 from db import accounts, audit, battles, experiments, models, prompts, votes
 from db.columns import new_id
 from db.engine import Row, Session, database
@@ -42,6 +43,24 @@ class VoteImport:
     n_votes: int
     n_raters: int
     n_models: int
+    is_new: bool = True
+
+
+def check_votes(actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID | None = None) -> VotesPreview:
+    """What ``import_votes`` would do with a file; raises BadFileError naming every bad row."""
+    require(actor, Role.ADMIN)
+    rows = read_votes(stream)
+    with database().read() as session:
+        _match_prompts(session, rows, prompt_set_id)
+        known = models.list_model_names(session)
+    named = list_names(rows)
+    return VotesPreview(
+        tuple(rows),
+        count_votes(rows),
+        count_raters(rows),
+        tuple(named),
+        tuple(name for name in named if name not in known),
+    )
 
 
 def import_votes(
@@ -54,20 +73,25 @@ def import_votes(
 ) -> VoteImport:
     """Store a file of votes as a completed experiment; models that nobody knows are made.
 
-    With ``prompt_set_id`` the prompt of every row must be in that set. Raises BadFileError naming every bad row, and
-    nothing is stored then.
+    The same file for the same prompt set again is recognised and not stored twice. With
+    ``prompt_set_id`` the prompt of every row must be in that set. Raises BadFileError naming every bad row, and nothing
+    is stored then.
     """
     require(actor, Role.ADMIN)
-    if not 1 <= len(title.strip()) <= 200:
-        raise InvalidInputError("Give the study a title of 1 to 200 characters.")
-    rows, now = _read(stream), utc_now()
+    title = checked_name(title, what="the title")
+    hashed = Hashed(stream)
+    rows, now = read_votes(cast("BinaryIO", hashed)), utc_now()
+    n_votes = count_votes(rows)
+    origin = f"These votes came from a file (SHA-256 {hashed.hexdigest()[:16]})."
     with database().write() as session:
+        if (known := _find_import(session, origin, prompt_set_id)) is not None:
+            return VoteImport(known.id, known.key, int(known.n_votes), count_raters(rows), known.n_models, is_new=False)
         prompt_ids = _match_prompts(session, rows, prompt_set_id)
         model_ids = _match_models(session, rows, now)
         experiment = experiments.add_experiment(
             session,
             key=free_key(session, title),
-            title=title.strip(),
+            title=title,
             status=ExperimentStatus.COMPLETED,
             prompt_set_id=prompt_set_id,
             votes_per_pair=1,
@@ -76,21 +100,33 @@ def import_votes(
             created_at=now,
             started_at=now,
             ended_at=now,
-            stop_reason="These votes came from a file.",
+            stop_reason=origin,
         )
         experiments.set_arms(session, experiment_id=experiment.id, model_ids=model_ids.values())
         pairs = _add_pairs(session, experiment.id, rows, model_ids)
         rater_ids = _add_raters(session, rows, experiment.id, now, is_simulated=is_simulated)
         _add_rows(session, rows, _Target(experiment.id, pairs, prompt_ids, rater_ids, now, is_simulated))
-        audit.add_event(
-            session,
-            at=now,
-            actor_id=actor_id(actor),
-            action="vote.import",
-            subject=experiment.key,
-            details={"n_votes": len(rows), "n_models": len(model_ids), "n_raters": len(rater_ids)},
-        )
-    return VoteImport(experiment.id, experiment.key, len(rows), len(rater_ids), len(model_ids))
+        details = {"n_votes": n_votes, "n_models": len(model_ids), "n_raters": len(rater_ids)}
+        _log(session, actor, "vote.import", experiment.key, now, details)
+    return VoteImport(experiment.id, experiment.key, n_votes, len(rater_ids), len(model_ids))
+
+
+def _find_import(session: Session, origin: str, prompt_set_id: UUID | None) -> Row | None:
+    """The experiment that an import of the same file for the same prompt set made."""
+    return next(
+        (
+            row
+            for row in experiments.list_experiments(session)
+            if row.stop_reason == origin and row.prompt_set_id == prompt_set_id
+        ),
+        None,
+    )
+
+
+def _log(
+    session: Session, actor: Identity | None, action: str, subject: str, now: datetime, details: dict[str, int]
+) -> None:
+    audit.add_event(session, at=now, actor_id=actor_id(actor), action=action, subject=subject, details=details)
 
 
 def _match_prompts(session: Session, rows: list[VoteRow], prompt_set_id: UUID | None) -> dict[str, UUID]:
@@ -109,7 +145,7 @@ def _match_prompts(session: Session, rows: list[VoteRow], prompt_set_id: UUID | 
 
 
 def _match_models(session: Session, rows: list[VoteRow], now: datetime) -> dict[str, UUID]:
-    named = sorted({row.model_a for row in rows} | {row.model_b for row in rows})
+    named = list_names(rows)
     known = models.list_model_names(session)
     new = {name: new_id() for name in named if name not in known}
     if new:
@@ -127,7 +163,7 @@ def _add_pairs(
     counts: dict[frozenset[str], int] = {}
     for row in rows:
         both = frozenset((row.model_a, row.model_b))
-        counts[both] = counts.get(both, 0) + 1
+        counts[both] = counts.get(both, 0) + int(row.weight)
     pairs = {frozenset((a, b)): (new_id(), a) for a, b in combinations(model_ids, 2) if frozenset((a, b)) in counts}
     experiments.add_pairs(
         session,
@@ -236,20 +272,6 @@ def _columns(row: VoteRow, target: _Target) -> tuple[dict[str, Any], dict[str, A
         "superseded_by": None,
     }
     return battle, vote
-
-
-def _read(stream: BinaryIO) -> list[VoteRow]:
-    """The live votes of a file; raises BadFileError."""
-    rows = read_all("votes", stream)
-    problems = [
-        RowProblem(row.line, f"weight {row.weight:g} is not a whole number of votes")
-        for row in rows
-        if row.weight != int(row.weight)
-    ]
-    if problems:
-        raise BadFileError(problems)
-    # Our own export also has the votes that a rater changed later; they don't count twice.
-    return [row for row in rows if not row.columns.get("superseded_by")]
 
 
 def export_votes(actor: Identity | None, experiment_id: UUID, stream: BinaryIO, *, file_format: str) -> int:

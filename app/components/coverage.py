@@ -1,0 +1,145 @@
+"""Models against prompts: which outputs are there, and where the holes are."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app.components import rows
+from app.domain import GenerationStatus
+from app.services.generations import Coverage
+
+READY, EMPTY, MISSING = "ready", "empty", "missing"
+# What is well stays pale; a hole is the darkest thing on the page. Both palettes hold for colour-blind eyes.
+_COLOURS = {
+    "light": {READY: "#DCE3EA", EMPTY: "#E69F00", MISSING: "#B23B00", "text": "#1B1B18"},
+    "dark": {READY: "#2B3138", EMPTY: "#E69F00", MISSING: "#F0703A", "text": "#ECECEA"},
+}
+_MOST_MODELS, _MOST_PROMPTS, _ROW = 200, 60, 18
+
+
+def _states(grid: Coverage) -> dict[tuple[UUID, UUID], str]:
+    return {
+        (model, prompt): MISSING
+        if (status := grid.cells.get((model, prompt))) is None
+        else (READY if status == GenerationStatus.OK else EMPTY)
+        for model, _ in grid.models
+        for prompt, _ in grid.prompts
+    }
+
+
+def describe(grid: Coverage) -> str:
+    """The grid in one sentence."""
+    words = f"{len(grid.cells):,} of {grid.n_cells:,} outputs"
+    words += f"; {grid.n_missing:,} missing" if grid.n_missing else "; none is missing"
+    if grid.n_unusable:
+        are = "are" if grid.n_unusable > 1 else "is"
+        words += f"; {grid.n_unusable:,} {are} empty, which raters are never shown"
+    return words + "."
+
+
+def holes(grid: Coverage, state: str) -> str:
+    """The cells in this state, by model: ``Tern (1, 4); Heron (2)``."""
+    states = _states(grid)
+    found = {
+        name: [label for prompt, label in grid.prompts if states[model, prompt] == state] for model, name in grid.models
+    }
+    return "; ".join(f"{name} ({', '.join(labels)})" for name, labels in found.items() if labels)
+
+
+def show(grid: Coverage, texts: dict[UUID, str]) -> None:
+    """The grid with its legend in words; ``texts`` are the prompts, for the tooltips."""
+    kind = "dark" if st.context.theme.type == "dark" else "light"
+    n = {READY: grid.n_usable, EMPTY: grid.n_unusable, MISSING: grid.n_missing}
+    legend = "".join(
+        f'<span><i style="background:{_COLOURS[kind][state]}"></i>{count:,} {state}</span>'
+        for state, count in n.items()
+        if count
+    )
+    st.html(f'<div class="bo-legend">{legend}</div>')
+    if len(grid.models) <= _MOST_MODELS and len(grid.prompts) <= _MOST_PROMPTS:
+        st.altair_chart(_chart(grid, texts, _COLOURS[kind]), alt=describe(grid), key="coverage-grid")
+    else:
+        _show_counts(grid)
+    for state, title in ((MISSING, "Missing"), (EMPTY, "Empty")):
+        if n[state] and n[state] <= 500:
+            with st.expander(f"{title}: {n[state]:,}", expanded=False):
+                st.text(holes(grid, state))
+
+
+def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> alt.Chart:
+    states = _states(grid)
+    names = {model: f"{i:04}{name}" for i, (model, name) in enumerate(grid.models)}
+    cells = pd.DataFrame(
+        [
+            {
+                "model": names[model],
+                "name": name,
+                "prompt": label,
+                "state": states[model, prompt],
+                "text": texts[prompt],
+            }
+            for model, name in grid.models
+            for prompt, label in grid.prompts
+        ]
+    )
+    axis: dict[str, Any] = {
+        "title": None,
+        "domain": False,
+        "ticks": False,
+        "labelColor": colours["text"],
+        "labelFontSize": 12,
+    }
+    # Two models may share a name, so the rows are told apart by a number that the labels leave out.
+    return (
+        alt.Chart(cells)
+        .mark_rect(cornerRadius=2)
+        .encode(
+            x=alt.X(
+                "prompt:N",
+                sort=None,
+                axis=alt.Axis(**axis, orient="top", labelAngle=0, labelOverlap=True),
+                scale=alt.Scale(paddingInner=0.12, paddingOuter=0),
+            ),
+            y=alt.Y(
+                "model:N",
+                sort=None,
+                axis=alt.Axis(**axis, labelExpr="slice(datum.value, 4)", labelLimit=170),
+                scale=alt.Scale(paddingInner=0.16, paddingOuter=0),
+            ),
+            color=alt.Color(
+                "state:N",
+                scale=alt.Scale(domain=[READY, EMPTY, MISSING], range=[colours[s] for s in (READY, EMPTY, MISSING)]),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("name:N", title="Model"),
+                alt.Tooltip("prompt:N", title="Prompt"),
+                alt.Tooltip("text:N", title="Text"),
+                alt.Tooltip("state:N", title="Output"),
+            ],
+        )
+        .properties(height=len(grid.models) * _ROW + 24, padding={"left": 0, "right": 0, "top": 0, "bottom": 0})
+        .configure_view(stroke=None)
+    )
+
+
+def _show_counts(grid: Coverage) -> None:
+    """A grid too large to draw: a row per model."""
+    rows.show_empty(
+        f"{len(grid.models):,} models by {len(grid.prompts):,} prompts are too many to draw; here are counts."
+    )
+    states = _states(grid)
+    counts = [(name, [states[model, prompt] for prompt, _ in grid.prompts]) for model, name in grid.models]
+    st.dataframe(
+        [
+            {"Model": name, "Ready": found.count(READY), "Empty": found.count(EMPTY), "Missing": found.count(MISSING)}
+            for name, found in counts
+        ],
+        hide_index=True,
+        alt=describe(grid),
+    )

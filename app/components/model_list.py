@@ -1,0 +1,121 @@
+"""Models: files of models and of their outputs before they are stored, and the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import streamlit as st
+
+from app.components import note, rows, session, upload
+from app.domain import ModelRow
+from app.services.generations import GenerationsPreview, ModelSummary
+from app.services.prompt_sets import PromptSetSummary
+
+MODELS, OUTPUTS = "models", "outputs"
+SET_KEY = "manage-outputs-set"
+_MODEL_COLUMNS = "JSON Lines or CSV with name, perhaps version, organisation, licence and api_id."
+_OUTPUT_COLUMNS = (
+    "JSON Lines or CSV with prompt_id (or prompt), model and output, perhaps latency_ms, input_tokens, output_tokens "
+    "and cost. Models that the file names and nobody knows are made."
+)
+
+
+def choose_prompt_set(sets: Sequence[PromptSetSummary]) -> UUID:
+    """The prompt set that outputs are for."""
+    names = {row.id: f"{row.name} v{row.version} · {row.n_prompts:,} prompts" for row in sets}
+    chosen: UUID = st.selectbox(
+        "Prompt set", list(names), format_func=names.__getitem__, key=SET_KEY, persist_state="session"
+    )
+    return chosen
+
+
+def show_output_upload(
+    prompt_set_id: UUID, read: Callable[[BinaryIO], GenerationsPreview], store: Callable[[], None]
+) -> None:
+    """The drop zone for outputs, the first rows, and the button that stores them."""
+    found = upload.show(OUTPUTS, "File of outputs", read=_shortened(read), version=prompt_set_id, help_=_OUTPUT_COLUMNS)
+    if found is None:
+        return
+    n, n_new, new_models, cells = found.found
+    words = f"{n:,} outputs, none of them bad."
+    if n_new < n:
+        words += f" {n - n_new:,} are stored already and stay as they are."
+    if new_models:
+        shown = ", ".join(new_models[:5]) + (f" and {len(new_models) - 5:,} more" if len(new_models) > 5 else "")
+        words += f" New models: {shown}."
+    note.show(words)
+    st.dataframe(cells, hide_index=True, alt="The first outputs of the file")
+    st.button(
+        f"Store {n_new:,} outputs" if n_new else "Nothing new to store",
+        key=f"store-outputs-{session.form_number(OUTPUTS)}",
+        type="primary",
+        on_click=store,
+        disabled=not n_new,
+    )
+
+
+def _shortened(
+    read: Callable[[BinaryIO], GenerationsPreview],
+) -> Callable[[BinaryIO], tuple[int, int, tuple[str, ...], list[dict[str, Any]]]]:
+    def first_rows(stream: BinaryIO) -> tuple[int, int, tuple[str, ...], list[dict[str, Any]]]:
+        preview = read(stream)
+        cells = [
+            {"Model": row.model, "Prompt": row.prompt_id or row.prompt, "Output": row.output}
+            for row in preview.rows[: upload.MOST_PREVIEWED]
+        ]
+        return len(preview.rows), preview.n_new, preview.new_models, cells
+
+    return first_rows
+
+
+def show_model_upload(read: Callable[[BinaryIO], tuple[list[ModelRow], list[str]]], store: Callable[[], None]) -> None:
+    """The drop zone for models; ``read`` returns the rows and the names that are new."""
+    found = upload.show(MODELS, "File of models", read=read, help_=_MODEL_COLUMNS, max_mb=20)
+    if found is None:
+        return
+    listed, new = found.found
+    n_known = len(listed) - len(new)
+    known = f" {n_known:,} are known already and stay as they are." if n_known else ""
+    note.show(f"{len(listed):,} models, none of them bad.{known}")
+    st.dataframe(
+        [_cells(row.name, row.version, row.organisation, row.licence) for row in listed[: upload.MOST_PREVIEWED]],
+        hide_index=True,
+        alt="The first models of the file",
+    )
+    st.button(
+        f"Store {len(new):,} models" if new else "Nothing new to store",
+        key=f"store-models-{session.form_number(MODELS)}",
+        type="primary",
+        on_click=store,
+        disabled=not new,
+    )
+
+
+def _cells(name: str, version: str, organisation: str, licence: str) -> dict[str, str]:
+    cells = {"Model": name, "Version": version, "Organisation": organisation, "Licence": licence}
+    return {key: value or "–" for key, value in cells.items()}
+
+
+def show_list(models: Sequence[ModelSummary]) -> None:
+    """All models with what is known of them and what they have."""
+    if not models:
+        rows.show_empty("No models yet. Drop a file of models here, or a file of outputs: it names its models.")
+        return
+    has = {"Version": any(row.version for row in models), "Licence": any(row.licence for row in models)}
+    cells = [
+        _cells(row.name, row.version, row.organisation, row.licence)
+        | {"Outputs": row.n_generations, "Empty": row.n_unusable}
+        for row in models
+    ]
+    st.dataframe(
+        [{key: value for key, value in cell.items() if has.get(key, True)} for cell in cells],
+        hide_index=True,
+        height=min(36 * (len(cells) + 1) + 2, 640),
+        column_config={
+            "Outputs": st.column_config.NumberColumn(help="Outputs that raters can be shown, over all prompt sets"),
+            "Empty": st.column_config.NumberColumn(help="Outputs that are empty or failed; raters never see them"),
+        },
+        alt="All models",
+    )
