@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, net_util
 from streamlit.runtime import app_session
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -60,6 +60,14 @@ def send_without_delay() -> None:
         original(self, transport)
 
     AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
+
+
+def ask_no_other_host() -> None:
+    """Keep Streamlit from asking checkip.amazonaws.com for this machine's address before it refuses a foreign origin.
+
+    Anybody could have made it ask, and everybody would have waited up to two seconds for the answer each time.
+    """
+    net_util.get_internal_ip = net_util.get_external_ip = lambda: None
 
 
 def remember_theme() -> None:
@@ -124,6 +132,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     except BakeoffError as error:
         _refuse(error)
     send_without_delay()
+    ask_no_other_host()
     remember_theme()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     hide_tokens()
