@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import socket
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +15,10 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app.domain import Role
-from app.errors import BadFileError, BakeoffError
+from app.errors import BadFileError, BakeoffError, ConfigurationError
 from app.settings import get_settings
 
 app = typer.Typer(
@@ -28,7 +31,7 @@ import_app = typer.Typer(no_args_is_help=True, help="Take files in: prompts, mod
 export_app = typer.Typer(no_args_is_help=True, help="Write files out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+out, err = (Console(stderr=to_err, highlight=False, soft_wrap=True, markup=False) for to_err in (False, True))
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file.")]
@@ -48,8 +51,21 @@ def _base_url(host: str, port: int) -> str:
     return get_settings().public_url or f"http://{shown}:{port}"
 
 
+def _check_port(host: str, port: int) -> None:
+    """Raise ConfigurationError when nobody can listen there; Streamlit would say so only after our own lines."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Name others with --host and --port."
+        ) from None
+
+
 def _serve(host: str, port: int) -> NoReturn:
-    """Become `streamlit run` of our entry script; the configuration beside it holds in every folder."""
+    """Go on as `streamlit run` of our entry script; the configuration beside it holds in every folder."""
     script = Path(__file__).with_name("main.py")
     flags = ["--server.address", host, "--server.port", str(port)]
     allowed = ["localhost", "127.0.0.1", "::1"]
@@ -61,7 +77,10 @@ def _serve(host: str, port: int) -> NoReturn:
         flags += ["--server.allowedHosts", name]
     os.environ["BAKEOFF_ADDRESS"] = _base_url(host, port)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(script), *flags])  # noqa: S606 - our own
+    sys.argv = ["streamlit", "run", str(script), *flags]
+    # In this process: what the command imported so far needn't be imported again, a second sooner on the screen.
+    runpy.run_module("streamlit", run_name="__main__")
+    sys.exit(0)
 
 
 @app.command()
@@ -70,11 +89,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8501) -> None:
 
     Example: bakeoff serve --port 8501
     """
-    from app.services import system  # noqa: PLC0415 - the other commands start without it
-
-    migration = system.prepare_database()
-    if migration.backup:
-        out.print(f"Database brought from {migration.before} to {migration.after}; backup: {migration.backup}")
+    _check_port(host, port)
     out.print(f"Bakeoff  {_base_url(host, port)}\nData     {_where()}\nStop     Ctrl+C")
     _serve(host, port)
 
@@ -96,10 +111,11 @@ def demo(host: Host = "127.0.0.1", port: Port = 8501) -> None:
     from app.services import demo as samples  # noqa: PLC0415
     from app.services import system  # noqa: PLC0415
 
+    _check_port(host, port)
     system.prepare_database()
     samples.build_demo()
     base = _base_url(host, port)
-    out.print(f"\n[bold]Bakeoff demo[/bold]  {base}\n")
+    out.print(Text.assemble("\n", ("Bakeoff demo", "bold"), f"  {base}\n"))
     for role, path in samples.demo_links().items():
         out.print(f"  {role.value:<11} {base}{path}")
     out.print(f"\nOpen one link per browser profile. Data: {_where()}. Stop: Ctrl+C.\n")
@@ -156,8 +172,8 @@ def doctor(as_json: Json = False) -> None:
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         for check in checks:
-            mark = "[yellow]warn[/]" if check.is_warning else "[green]ok[/]" if check.is_ok else "[red]WRONG[/]"
-            table.add_row(mark, check.name, check.text)
+            mark = ("warn", "yellow") if check.is_warning else ("ok", "green") if check.is_ok else ("WRONG", "red")
+            table.add_row(Text(*mark), check.name, check.text)
         out.print(table)
     if not all(check.is_ok for check in checks):
         raise typer.Exit(1)
@@ -277,14 +293,20 @@ def main() -> None:
     try:
         app()
     except BadFileError as error:
-        err.print(f"[red]Nothing was imported.[/] {len(error.problems)} problem(s):")
+        err.print(Text.assemble(("Nothing was imported.", "red"), f" {len(error.problems)} problem(s):"))
         for problem in error.problems[:20]:
-            err.print(f"  {problem}", markup=False)
+            err.print(f"  {problem}")
         if len(error.problems) > 20:
             err.print(f"  and {len(error.problems) - 20} more")
         sys.exit(1)
     except BakeoffError as error:
-        err.print(str(error), style="red", markup=False)
+        err.print(str(error), style="red")
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("BAKEOFF_TRACEBACK"):
+            raise
+        reason = " ".join(str(error).split())
+        err.print(f"{type(error).__name__}: {reason} (BAKEOFF_TRACEBACK=1 shows where)", style="red")
         sys.exit(1)
 
 

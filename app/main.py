@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -17,8 +20,10 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from app.api import assets, auth, health
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
-from app.errors import ConfigurationError
+from app.errors import BakeoffError, ConfigurationError
+from app.services.sign_in import create_first_admin_link
 from app.services.system import prepare_database
+from app.settings import get_settings
 
 # What must be in force in every launch mode; Streamlit silently falls back to its defaults when it finds no file.
 REQUIRED = {
@@ -70,13 +75,50 @@ def remember_theme() -> None:
     app_session._populate_theme_msg = populate
 
 
+def hide_tokens() -> None:
+    """Keep the tokens of sign-in links out of uvicorn's log of requests (plain uvicorn writes one)."""
+
+    def without_query(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                part.partition("?")[0] if isinstance(part, str) and part.startswith("/auth/") else part
+                for part in record.args
+            )
+        return True
+
+    logging.getLogger("uvicorn.access").addFilter(without_query)
+
+
+def announce_first_admin() -> None:
+    """Print the link that makes the first admin, while there is none; the demo has links of its own."""
+    if get_settings().is_demo or (path := create_first_admin_link()) is None:
+        return
+    base = os.environ.get("BAKEOFF_ADDRESS") or get_settings().public_url
+    if base is None and config._server_mode == "starlette-app":  # `streamlit run`; a plain uvicorn has its own port
+        base = f"http://localhost:{config.get_option('server.port')}"
+    print(f"First admin, one use, 24 hours: {base or 'this address +'}{path}", flush=True)  # noqa: T201
+
+
+def _refuse(error: BakeoffError) -> NoReturn:
+    # Every gentler way out of a lifespan makes uvicorn print a traceback above the one line that says what to do.
+    print(error, file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(1)
+
+
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Refuse to start wrongly configured or on a newer database; else bring the schema up to date."""
-    check_configuration()
+    try:
+        check_configuration()
+        migration = prepare_database()
+        if migration.backup:
+            print(f"Database upgraded to {migration.after}; backup: {migration.backup}", flush=True)  # noqa: T201
+        announce_first_admin()
+    except BakeoffError as error:
+        _refuse(error)
     send_without_delay()
     remember_theme()
-    prepare_database()
+    hide_tokens()
     yield
 
 

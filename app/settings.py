@@ -61,14 +61,14 @@ def _flag(env: dict[str, str], name: str) -> bool:
 def _database_url(value: str, data_dir: Path) -> str:
     if not value:
         return f"sqlite:///{data_dir / 'bakeoff.db'}"
-    scheme = value.split(":", 1)[0].split("+", 1)[0]
-    if scheme not in SCHEMES or "://" not in value:
+    scheme, _, rest = value.partition("://")
+    scheme = scheme.split("+", 1)[0]
+    # Votes must outlive the process, so a SQLite database in memory won't do.
+    if scheme not in SCHEMES or not rest or (scheme == "sqlite" and (not rest[1:] or ":memory:" in rest)):
         raise ConfigurationError(
             "BAKEOFF_DATABASE_URL: expected sqlite:///path/to/file.db or postgresql://user:password@host:5432/name."
         )
-    if scheme == "sqlite":
-        return value
-    return "postgresql+psycopg://" + value.split("://", 1)[1]
+    return f"{'sqlite' if scheme == 'sqlite' else 'postgresql+psycopg'}://{rest}"
 
 
 def _public_url(value: str) -> str | None:

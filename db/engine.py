@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -19,10 +20,11 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from app.errors import BakeoffError
+from app.errors import BakeoffError, ConfigurationError
 from app.settings import get_settings
 from db.prepared import Peek
 
@@ -60,13 +62,16 @@ class _WriteLock:
         self._file = FileLock(f"{database}.lock", timeout=BUSY_TIMEOUT_S, thread_local=False) if database else None
 
     def works_between_processes(self) -> bool:
-        """Whether the lock file can be taken in this folder (a network share may refuse)."""
+        """Whether the lock file can be taken in this folder (a network share may refuse); if not, it is left aside."""
         if self._file is None:
             return True
         try:
-            with self._threads, self._file:
+            with self._threads, self._file.acquire(timeout=0):
                 return True
+        except Timeout:
+            return True  # another process writes at this moment
         except (OSError, NotImplementedError):
+            self._file = None
             return False
 
     @contextlib.contextmanager
@@ -96,7 +101,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.path = Path(make_url(url).database or "") if self.is_sqlite else None
+        self.path = Path(_database_of(url)) if self.is_sqlite else None
         self._lock: _WriteLock | None = _WriteLock(self.path) if self.is_sqlite else None
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._readers = self.engine.execution_options(**_READ) if self.is_sqlite else self.engine
@@ -128,20 +133,29 @@ class Database:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A connection outside any transaction with the write lock held: for migrations and backups."""
-        with self._lock.held() if self._lock else contextlib.nullcontext(), self.engine.connect() as connection:
+        held = self._lock.held() if self._lock else contextlib.nullcontext()
+        with held, self._translated("The database cannot be used"), self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, at_start: str = "") -> Iterator[None]:
+        """Say what people can act on; ``at_start`` is for the console, where the driver's own reason helps."""
         driver = self.engine.dialect.loaded_dbapi
-        away = (driver.OperationalError, driver.InterfaceError)
+        away = (driver.OperationalError, driver.InterfaceError, PoolTimeout)
         try:
             yield
-        except (DBAPIError, *away) as error:
+        except (DBAPIError, PoolTimeout, driver.Error) as error:
+            cause = getattr(error, "orig", None) or error
+            if self.is_sqlite and type(cause) is driver.DatabaseError:
+                raise DatabaseUnavailable(f"{self.path} is damaged ({cause}). Put a backup in its place.") from error
             # The database is away or refuses writes. Anything else is a fault of our own code and keeps its class.
-            if isinstance(getattr(error, "orig", error), away):
-                raise DatabaseUnavailable("The database did not accept this; nothing was stored.") from error
-            raise
+            if not isinstance(cause, away):
+                raise
+            text = "The database did not accept this; nothing was stored."
+            if at_start:
+                where = self.path or "see BAKEOFF_DATABASE_URL"
+                text = f"{at_start} ({where}): {str(cause).strip().splitlines()[0]}"
+            raise DatabaseUnavailable(text) from error
 
     def close(self) -> None:
         """Close all pooled connections."""
@@ -149,7 +163,7 @@ class Database:
 
     def _sqlite_engine(self) -> Engine:
         assert self.path is not None and self._lock is not None  # noqa: S101 - for the type checker
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent)
         mode = journal_mode(sqlite3.sqlite_version_info, has_file_lock=self._lock.works_between_processes())
         engine = create_engine(
             self.url,
@@ -163,14 +177,39 @@ class Database:
         return engine
 
     def _postgresql_engine(self) -> Engine:
-        return create_engine(
-            self.url,
-            pool_size=16,
-            max_overflow=16,
-            pool_pre_ping=True,
-            pool_timeout=5,
-            connect_args={"connect_timeout": 5},
-        )
+        try:
+            return create_engine(
+                self.url,
+                pool_size=16,
+                max_overflow=16,
+                pool_pre_ping=True,
+                pool_timeout=5,
+                connect_args={"connect_timeout": 5},
+            )
+        except (ArgumentError, ValueError):
+            raise ConfigurationError(
+                "BAKEOFF_DATABASE_URL: expected postgresql://user:password@host:5432/name, "
+                "with special signs percent-encoded."
+            ) from None
+
+
+def _database_of(url: str) -> str:
+    try:
+        return make_url(url).database or ""
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("BAKEOFF_DATABASE_URL: expected sqlite:///path/to/file.db.") from None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+        reason = "Permission denied"
+    raise ConfigurationError(f"The data folder {folder} cannot be used: {reason}. Name another one in BAKEOFF_DATA.")
 
 
 def _sqlite_pragmas(mode: str) -> Callable[[Any, object], None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,14 +46,27 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@contextlib.contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """One migration at a time: of two servers that start at once, the second waits and then finds nothing to do."""
+    if connection.dialect.name == "sqlite":  # the write lock sees to it
+        yield
+        return
+    connection.exec_driver_sql("SELECT pg_advisory_lock(7203915)")
+    try:
+        yield
+    finally:
+        # The lock belongs to the connection, which goes back to the pool, and outlives a failed transaction.
+        connection.rollback()
+        connection.exec_driver_sql("SELECT pg_advisory_unlock(7203915)")
+        connection.commit()
+
+
 def migrate(db: Database) -> Migration:
     """Bring ``db`` to the head revision; raises DatabaseTooNew when a newer Bakeoff has written it."""
     head = head_revision()
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    with db.exclusive() as connection:
-        if not db.is_sqlite:
-            # Two servers may start at once; the second waits here and then finds nothing to do.
-            connection.exec_driver_sql("SELECT pg_advisory_lock(7203915)")
+    with db.exclusive() as connection, _alone(connection):
         before = current_revision(connection)
         if before is not None and before not in known:
             raise DatabaseTooNew(
@@ -66,9 +81,6 @@ def migrate(db: Database) -> Migration:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-            connection.commit()
-        if not db.is_sqlite:
-            connection.exec_driver_sql("SELECT pg_advisory_unlock(7203915)")
             connection.commit()
     return Migration(before, head, backup)
 

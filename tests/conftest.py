@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from app.services.system import prepare_database
+from app.settings import get_settings
+from db.engine import Database, database, open_database
 from tests.browser import find_chromium
 from tests.postgres import Postgres
+from tests.server import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,6 +66,33 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = server.create_database()
     yield server.url(name)
     server.drop_database(name)
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The application's own database, made new; what services read and write, on SQLite and on PostgreSQL."""
+    monkeypatch.setenv("BAKEOFF_DATABASE_URL", database_url)
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    get_settings.cache_clear()
+    prepare_database()
+    yield database()
+    database().close()
+    open_database.cache_clear()
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Call it for a server on an empty database, to be seeded and started; all are killed at the end."""
+    servers = []
+
+    def make(**options: Any) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp("server"), **options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

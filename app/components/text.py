@@ -14,6 +14,7 @@ _INLINE = re.compile(r"\\\((.+?)\\\)", re.S)
 _MATH = re.compile(r"(\$\$.+?\$\$|\$[^\s$](?:[^$\n]*[^\s$])?\$)", re.S)
 _SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+[:\[])")
 _ARROW = re.compile(r"(<-|-(?=[->])|[<>!](?==)|=(?==))")
+_RULE = re.compile(r"(^[ \t>]*(?:[|:=-][|:= \t-]*)$)", re.M)  # a table's second row, a rule, the line under a heading
 
 
 @functools.lru_cache(maxsize=2048)
@@ -36,6 +37,10 @@ def _prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
+    return "".join(part if i % 2 else _words(part) for i, part in enumerate(_RULE.split(text)))
+
+
+def _words(text: str) -> str:
     return _ARROW.sub(
         lambda match: match[1] + _JOINER if len(match[1]) == 1 else f"<{_JOINER}-", _SHORTCODE.sub(f":{_JOINER}", text)
     )

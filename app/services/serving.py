@@ -60,7 +60,7 @@ def next_battle(rater: Identity) -> Ballot | None:
     is_open = screen.battle_id is not None and screen.lease_until > utc_now()
     if not is_open and screen.status in TAKES_VOTES:
         with database().write() as session:
-            battles.lock_rater(session, rater_id=rater.account_id)
+            battles.lock_voting(session, experiment_id=screen.id)
             experiment = experiments.get_experiment(session, experiment_id=screen.id)
             if reserve_battle(session, rater, screen.id, dict(experiment._mapping)) is not None:
                 screen = battles.find_screen(session, rater_id=rater.account_id, experiment_id=screen.id)

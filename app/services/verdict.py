@@ -49,28 +49,32 @@ def _count(n: int, noun: str) -> str:
 
 
 def _without_intervals(rated: list[ModelRating]) -> Verdict:
+    top = [m.model for m in rated if m.rank == 1] or [rated[0].model]
     return Verdict(
-        f"{rated[0].model} is on top",
-        "This method gives no intervals, so it can't say whether that is more than chance. Bradley-Terry can.",
+        f"{listed(top)} {'is' if len(top) == 1 else 'are'} on top",
+        "This method doesn't test whether that is more than chance. Bradley-Terry does.",
     )
 
 
 def _one_board(ranking: Ranking, rated: list[ModelRating], leaders: list[ModelRating]) -> Verdict:
-    first, percent = rated[0], f"{ranking.confidence * 100:.0f} %"
+    first, sure = rated[0], f"at {ranking.confidence * 100:.0f} % confidence"
     unrated = len(ranking.models) - len(rated)
-    missing = f" {_count(unrated, 'model')} without votes stand apart." if unrated else ""
+    missing = (
+        f" {_count(unrated, 'model')} without votes {'stands' if unrated == 1 else 'stand'} apart." if unrated else ""
+    )
+    if len(rated) == 1:
+        return Verdict("Nothing to compare yet", f"Only {first.model} has votes; a ranking needs two models.{missing}")
     if len(leaders) == 1:
-        return Verdict(
-            f"{first.model} leads",
-            f"It is ahead of every one of the other {len(rated) - 1} models at {percent} confidence for the whole "
-            f"board.{missing}",
-        )
+        rest = "the other model" if len(rated) == 2 else f"every one of the other {len(rated) - 1} models"
+        return Verdict(f"{first.model} leads", f"It is ahead of {rest} {sure} for the whole board.{missing}")
     if len(leaders) == len(rated):
-        return Verdict(
-            "No winner yet",
-            f"{first.model} is on top, but none of the {len(rated)} models can be told apart from it at {percent} "
-            f"confidence for the whole board.{missing}",
+        text = (
+            f"{first.model} and {leaders[1].model} can't be told apart {sure}."
+            if len(rated) == 2
+            else f"{first.model} is on top, but none of the other {len(rated) - 1} models is clearly behind it, {sure} "
+            "for the whole board."
         )
+        return Verdict("No winner yet", text + missing)
     others = [m.model for m in leaders if m.model != first.model]
     behind = len(rated) - len(leaders)
     title = (
@@ -80,6 +84,10 @@ def _one_board(ranking: Ranking, rated: list[ModelRating], leaders: list[ModelRa
     )
     return Verdict(
         title,
-        f"{_count(behind, 'model')} of {len(rated)} {'is' if behind == 1 else 'are'} behind the leader at {percent} "
-        f"confidence for the whole board; the other {len(leaders)} can't be told apart from it.{missing}",
+        f"Of {len(rated)} models, {behind} {'is' if behind == 1 else 'are'} behind the leader {sure} for the whole "
+        f"board; the {_others(len(others))} can't be told apart from it.{missing}",
     )
+
+
+def _others(n: int) -> str:
+    return "other" if n == 1 else f"other {n}"

@@ -25,7 +25,7 @@ def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input
     """
     now = utc_now()
     with database().write() as session:
-        battles.lock_rater(session, rater_id=rater.account_id)
+        battles.lock_voting(session, battle_id=battle_id)
         battle = battles.get_for_vote(session, battle_id=battle_id, rater_id=rater.account_id)
         if battle.status in {BattleStatus.VOTED, BattleStatus.SKIPPED}:
             return Receipt.ALREADY_SAVED
@@ -106,7 +106,7 @@ def undo_vote(rater: Identity, experiment_id: UUID) -> None:
     """
     now = utc_now()
     with database().write() as session:
-        battles.lock_rater(session, rater_id=rater.account_id)
+        battles.lock_voting(session, experiment_id=experiment_id)
         experiment = experiments.get_experiment(session, experiment_id=experiment_id)
         if experiment.status not in TAKES_VOTES:
             raise ConflictError("This study has ended; your votes stand.")

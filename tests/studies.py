@@ -1,0 +1,56 @@
+"""Small studies for tests, made through the services that people use."""
+
+from __future__ import annotations
+
+import io
+import json
+from uuid import UUID
+
+from app.domain import Identity, Role
+from app.services import experiments, generations, prompt_sets, sign_in
+
+
+def jsonl(*rows: dict[str, object]) -> io.BytesIO:
+    """A file of JSON lines."""
+    return io.BytesIO("\n".join(json.dumps(row) for row in rows).encode())
+
+
+def person(role: Role = Role.RATER, experiment_id: UUID | None = None) -> Identity:
+    """Somebody who followed an invite link."""
+    path = sign_in.create_invite(None, role=role, experiment_id=experiment_id)
+    found = sign_in.identify(sign_in.hash_token(sign_in.open_link(path.partition("token=")[2])))
+    assert found is not None
+    return found
+
+
+def study(
+    *, n_models: int = 3, n_prompts: int = 4, votes_per_pair: int = 10, min_dwell_ms: int = 0, **options: object
+) -> UUID:
+    """A running study of models "Model 0".. on prompts "p0"..; the output of model i for prompt j is "answer i j"."""
+    names = [f"Model {i}" for i in range(n_models)]
+    prompts = prompt_sets.import_prompts(
+        None, jsonl(*({"id": f"p{j}", "prompt": f"question {j}"} for j in range(n_prompts))), name="Questions"
+    )
+    generations.import_generations(
+        None,
+        jsonl(
+            *(
+                {"prompt_id": f"p{j}", "model": name, "output": f"answer {i} {j}"}
+                for i, name in enumerate(names)
+                for j in range(n_prompts)
+            )
+        ),
+        prompt_set_id=prompts.id,
+    )
+    listed = {row.name: row.id for row in generations.list_models(None)}
+    experiment_id = experiments.create_experiment(
+        None,
+        title="Test study",
+        prompt_set_id=prompts.id,
+        model_ids=[listed[name] for name in names],
+        votes_per_pair=votes_per_pair,
+        min_dwell_ms=min_dwell_ms,
+        **options,  # type: ignore[arg-type]
+    )
+    experiments.start_experiment(None, experiment_id)
+    return experiment_id

@@ -1,0 +1,238 @@
+"""A database is brought up to date on start: after a copy, all or nothing, and never by an older Bakeoff."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+import db.migrate
+import db.migrations
+from app.errors import DatabaseTooNew
+from db.engine import Database
+from db.migrate import backup_sqlite, current_revision, head_revision, migrate
+from tests.conftest import ROOT
+
+NEXT = '''"""The migration of a later release, for the tests."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "9001_next", "{head}"
+branch_labels = depends_on = None
+
+
+def upgrade():
+    op.add_column("prompt_set", sa.Column("colour", sa.String(20), nullable=False, server_default="grey"))
+    op.execute("UPDATE prompt_set SET colour = 'blue'")
+    {then}
+'''
+ADD = text("INSERT INTO prompt_set VALUES (:id, :name, 1, 'hash', '2026-11-22 04:30:00+00:00', NULL)")
+ID = "0192f3c0-0000-7000-8000-00000000000"
+
+
+@pytest.fixture
+def old(database_url: str) -> Iterator[Database]:
+    """A database of this release, with a row in it."""
+    store = Database(database_url)
+    migrate(store)
+    with store.write() as session:
+        session.connection().execute(ADD, {"id": row_id(store, 1), "name": "kept"})
+    yield store
+    store.close()
+
+
+def row_id(store: Database, n: int) -> str:
+    return f"{ID}{n}".replace("-", "") if store.is_sqlite else f"{ID}{n}"
+
+
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then: str = "pass") -> None:
+    """Make this process a later release, with one more migration that ends with ``then``."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(Path(db.migrations.__file__).parent, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions/9001_next.py").write_text(NEXT.format(head=head_revision(), then=then))
+
+    def config() -> Config:
+        found = Config()
+        found.set_main_option("script_location", str(scripts))
+        found.set_main_option("path_separator", "os")
+        return found
+
+    monkeypatch.setattr(db.migrate, "_config", config)
+
+
+def names(store: Database) -> list[str]:
+    with store.read() as session:
+        return list(session.connection().execute(text("SELECT name FROM prompt_set ORDER BY name")).scalars())
+
+
+def columns(store: Database) -> set[str]:
+    return {column["name"] for column in inspect(store.engine).get_columns("prompt_set")}
+
+
+def test_a_new_database_gets_all_tables_and_no_copy(database_url: str, tmp_path: Path) -> None:
+    store = Database(database_url)
+    done = migrate(store)
+    assert (done.before, done.after, done.backup) == (None, head_revision(), None)
+    assert {"account", "battle", "vote", "audit_event"} <= set(inspect(store.engine).get_table_names())
+    assert not (tmp_path / "backups").exists()
+    store.close()
+
+
+def test_a_second_time_does_nothing(old: Database, tmp_path: Path) -> None:
+    done = migrate(old)
+    assert (done.before, done.after, done.backup) == (head_revision(), head_revision(), None)
+    assert names(old) == ["kept"]
+    assert not (tmp_path / "backups").exists()
+
+
+def test_an_upgrade_keeps_the_data_and_copies_a_sqlite_file_first(
+    old: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is of before the upgrade, complete, readable by its owner only, and opens in the old release."""
+    before = head_revision()
+    release(tmp_path, monkeypatch)
+    done = migrate(old)
+    assert (done.before, done.after) == (before, "9001_next")
+    assert names(old) == ["kept"]
+    with old.read() as session:
+        assert session.connection().execute(text("SELECT colour FROM prompt_set")).scalar_one() == "blue"
+    assert (done.backup is not None) == old.is_sqlite
+    if done.backup is None:
+        return
+    assert done.backup.parent == tmp_path / "backups"
+    assert done.backup.name.endswith("-before-9001_next.db")
+    assert [path.name for path in done.backup.parent.iterdir()] == [done.backup.name]
+    assert done.backup.stat().st_mode & 0o777 == 0o600
+    monkeypatch.undo()
+    copy = Database(f"sqlite:///{done.backup}")
+    assert migrate(copy).before == before
+    assert names(copy) == ["kept"]
+    with copy.read() as session:
+        assert session.connection().exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    copy.close()
+
+
+def test_a_copy_has_what_is_still_in_the_journal(tmp_path: Path) -> None:
+    """Of a file in use, with votes that are so far only in the write-ahead log."""
+    store = Database(f"sqlite:///{tmp_path / 'bakeoff.db'}")
+    migrate(store)
+    for n in range(5):
+        with store.write() as session:
+            session.connection().execute(ADD, {"id": row_id(store, n), "name": f"n{n}"})
+    assert (tmp_path / "bakeoff.db-wal").stat().st_size > 0
+    assert store.path is not None
+    previous = os.umask(0)
+    try:
+        target = backup_sqlite(store.path, tmp_path / "elsewhere", reason="test")
+    finally:
+        os.umask(previous)
+    assert target.stat().st_mode & 0o777 == 0o600
+    found = sqlite3.connect(target)
+    assert found.execute("SELECT count(*) FROM prompt_set").fetchone() == (5,)
+    found.close()
+    store.close()
+
+
+def test_an_older_release_refuses_and_names_both_versions(
+    old: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F29, F30: the old application on the new database says so and changes nothing."""
+    release(tmp_path, monkeypatch)
+    migrate(old)
+    monkeypatch.undo()
+    for _ in range(2):  # and again, so the refusal left no lock behind
+        with pytest.raises(DatabaseTooNew, match=f"its schema is 9001_next, this one knows up to {head_revision()}"):
+            migrate(old)
+    assert "colour" in columns(old)
+    other = Database(old.url)
+    with pytest.raises(DatabaseTooNew):
+        migrate(other)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param('op.execute("INSERT INTO no_such_table VALUES (1)")', id="the database refuses"),
+        pytest.param("raise ArithmeticError", id="the migration breaks off"),
+    ],
+)
+def test_a_failed_upgrade_changes_nothing(
+    old: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """The data is there, in the old shape, the old release goes on, and a repaired one can upgrade."""
+    before = head_revision()
+    with monkeypatch.context() as patch:
+        release(tmp_path, patch, then=then)
+        with pytest.raises((ArithmeticError, ProgrammingError, OperationalError, db.engine.DatabaseUnavailable)):
+            migrate(old)
+    assert "colour" not in columns(old)
+    with old.read() as session:
+        assert current_revision(session.connection()) == before
+    other = Database(old.url)  # another process is not kept out by the failed one
+    assert migrate(other).before == before
+    other.close()
+    with old.write() as session:
+        session.connection().execute(ADD, {"id": row_id(old, 2), "name": "later"})
+    assert names(old) == ["kept", "later"]
+    shutil.rmtree(tmp_path / "migrations")
+    release(tmp_path, monkeypatch)
+    assert migrate(old).after == "9001_next"
+    assert names(old) == ["kept", "later"]
+
+
+def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    code = (
+        "import sys; from db.engine import Database; from db.migrate import migrate\n"
+        "store = Database(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+        "print(migrate(store).before, flush=True)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, database_url]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = sorted(process.communicate(timeout=60)[0].strip() for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said == sorted(["None", head_revision()])
+
+
+def test_a_process_killed_in_the_middle_of_an_upgrade_leaves_the_old_data(
+    old: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F29: no goodbye, no clean-up; the next start finds the old shape and upgrades."""
+    before = head_revision()
+    with monkeypatch.context() as patch:
+        release(tmp_path, patch, then="import os; os._exit(9)")
+    code = (
+        "import sys; import db.migrate; from alembic.config import Config; from db.engine import Database\n"
+        "config = Config(); config.set_main_option('script_location', sys.argv[2])\n"
+        "config.set_main_option('path_separator', 'os'); db.migrate._config = lambda: config\n"
+        "db.migrate.migrate(Database(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, old.url, str(tmp_path / "migrations")], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 9, done.stderr
+    assert (migrate(old).before, names(old)) == (before, ["kept"])
+    assert "colour" not in columns(old)
+    shutil.rmtree(tmp_path / "migrations")
+    release(tmp_path, monkeypatch)
+    assert migrate(old).after == "9001_next"
+    assert names(old) == ["kept"]

@@ -1,0 +1,274 @@
+"""Voting in a real browser: one act is one vote, on the pair that was on the screen, and the page says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from app.discovery import find_plugins
+from app.domain import Role
+from tests.ballot_page import IDLE, BallotPage, acts, open_ballot
+from tests.server import Server, Study
+
+# Longer than any stall of a busy machine: the server counts from the moment in which it handles a click.
+DWELL_MS = 1500
+RULES = {"quick": 0, "slow": DWELL_MS, "strict": 60_000}
+
+
+def write_plain_texts(folder: Path) -> Path:
+    """Four models and twelve prompts whose texts are drawn at once, unlike formulas and code."""
+    names, prompts = [f"Plain {i}" for i in range(4)], [str(i) for i in range(12)]
+    files = {
+        "models": [{"name": name} for name in names],
+        "prompts": [{"id": i, "prompt": f"Question {i}. " + "Please say why. " * 40} for i in prompts],
+        "generations": [
+            {"prompt_id": i, "model": name, "output": f"{name[-1]} says to {i}: " + "many a word " * 150}
+            for name in names
+            for i in prompts
+        ],
+    }
+    for name, rows in files.items():
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(
+    new_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Server, dict[str, Study]]:
+    server = new_server()
+    plain = write_plain_texts(tmp_path_factory.mktemp("plain"))
+    studies = [{"folder": plain, "min_dwell_ms": dwell, "votes_per_pair": 1000} for dwell in RULES.values()]
+    made = server.seed(*studies, {"min_dwell_ms": 0})
+    server.start()
+    return server, dict(zip([*RULES, "samples"], made, strict=True))
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> BrowserContext:
+    """One browser window for all tests, which so load Streamlit's own files once."""
+    return browser.new_context()
+
+
+@pytest.fixture
+def ballot(
+    served: tuple[Server, dict[str, Study]], context: BrowserContext, request: pytest.FixtureRequest
+) -> Iterator[BallotPage]:
+    """A new rater; the study is "quick" (no dwell time) unless the test names another. The console stays silent."""
+    server, studies = served
+    context.clear_cookies()
+    opened = open_ballot(context, server, studies[getattr(request, "param", "quick")].rater)
+    yield opened
+    for page in context.pages:
+        page.close()
+    assert opened.complaints == []
+
+
+slow = pytest.mark.parametrize("ballot", ["slow"], indirect=True, ids=[""])
+strict = pytest.mark.parametrize("ballot", ["strict"], indirect=True, ids=[""])
+
+ANSWERS = [
+    ("Left is better", "left", "ArrowLeft", "a"),
+    ("Right is better", "right", "ArrowRight", "D"),
+    ("Tie", "tie", "ArrowUp", "t"),
+    ("Both are bad", "both_bad", "ArrowDown", "x"),
+]
+
+
+def test_every_button_stores_what_it_says_and_the_page_says_saved(ballot: BallotPage) -> None:
+    expected = []
+    for label, answer, *_ in ANSWERS:
+        battle = ballot.battle
+        ballot.answer(label).click()
+        ballot.wait_for_battle(other_than=battle)
+        expected.append((battle, "vote", answer))
+        expect(ballot.page.get_by_role("status")).to_have_text(
+            f"Saved · {len(expected)} vote{'s'[: len(expected) - 1]}"
+        )
+    battle = ballot.battle
+    ballot.answer("Can't judge").click()
+    ballot.wait_for_battle(other_than=battle)
+    expect(ballot.page.get_by_role("status")).to_have_text("Skipped · 4 votes")
+    assert acts(ballot.server, battle) == [*expected, (battle, "skip", None)]
+
+
+def test_every_key_answers_the_battle_on_the_screen(ballot: BallotPage) -> None:
+    expected = []
+    for _, answer, *keys in ANSWERS:
+        for key in keys:
+            expected.append((ballot.battle, "vote", answer))
+            ballot.press(key)
+    expected.append((ballot.battle, "skip", None))
+    ballot.press("s")
+    assert acts(ballot.server, expected[0][0]) == expected
+
+
+def test_the_next_battle_stands_at_its_top(ballot: BallotPage) -> None:
+    ballot.page.set_viewport_size({"width": 500, "height": 500})
+    main = ballot.page.get_by_test_id("stMain")
+    for _ in range(3):
+        main.evaluate("element => element.scrollTo(0, 1e6)")
+        assert main.evaluate("element => element.scrollTop") > 0
+        ballot.press("ArrowLeft")
+        ballot.page.wait_for_function("""() => !document.querySelector('[data-testid="stMain"]').scrollTop""")
+
+
+@slow
+@pytest.mark.parametrize("delay_ms", [0, 40, 200])
+def test_a_double_click_is_one_vote(ballot: BallotPage, delay_ms: int) -> None:
+    """However fast it is: the second click falls on the same pair, or too early on the next."""
+    ballot.let_dwell_pass(DWELL_MS)
+    first = ballot.battle
+    box = ballot.answer("Left is better").bounding_box()
+    assert box is not None
+    for delay in (delay_ms, 0):
+        ballot.page.mouse.click(box["x"] + 20, box["y"] + 15)
+        ballot.page.wait_for_timeout(delay)
+    assert_one_vote(ballot, first, "left")
+
+
+@slow
+@pytest.mark.parametrize(("script", "key"), [("ours", "ArrowLeft"), ("blocked", "ArrowLeft"), ("blocked", "s")])
+def test_a_key_held_down_is_one_act(ballot: BallotPage, script: str, key: str) -> None:
+    """Our script swallows the repetitions; without it, the server refuses them."""
+    if script == "blocked":
+        ballot.page.route("**/assets/bakeoff.js*", lambda route: route.abort())
+        ballot.page.reload()
+        ballot.wait_for_battle()
+        ballot.complaints.clear()  # the console says, rightly, that the script is missing
+    ballot.let_dwell_pass(DWELL_MS)
+    first = ballot.battle
+    ballot.hold(key)
+    assert_one_vote(ballot, first, None if key == "s" else "left")
+
+
+@slow
+def test_left_then_right_at_once_is_one_vote_for_the_left(ballot: BallotPage) -> None:
+    ballot.let_dwell_pass(DWELL_MS)
+    first = ballot.battle
+    ballot.page.keyboard.press("ArrowLeft")
+    ballot.page.keyboard.press("ArrowRight")
+    assert_one_vote(ballot, first, "left")
+
+
+def assert_one_vote(ballot: BallotPage, first: str, answer: str | None) -> None:
+    """``first`` has the only vote; what came after it was handled before the guidelines open, as all is in order."""
+    ballot.wait_for_battle(other_than=first)
+    ballot.page.get_by_role("button", name="Guidelines").click()
+    ballot.page.get_by_role("dialog").wait_for()
+    assert acts(ballot.server, first) == [(first, "vote" if answer else "skip", answer)]
+
+
+@strict
+def test_an_early_vote_is_refused_in_words_and_the_battle_stays(ballot: BallotPage) -> None:
+    before = ballot.shown
+    ballot.page.keyboard.press("ArrowLeft")
+    expect(ballot.page.get_by_role("alert")).to_contain_text("Not saved: that came")
+    assert ballot.shown == before
+    assert ballot.server.rows("SELECT id FROM vote WHERE battle_id = :id", id=before[0]) == []
+
+
+def test_reload_second_tab_and_second_window_show_the_same_pair_on_the_same_sides(
+    ballot: BallotPage, new_context: Callable[..., BrowserContext]
+) -> None:
+    ballot.press("ArrowLeft")
+    before = ballot.shown
+    ballot.page.reload()
+    ballot.wait_for_battle()
+    assert ballot.shown == before
+    assert open_ballot(ballot.page.context, ballot.server, "/").shown == before
+    window = new_context(storage_state=ballot.page.context.storage_state())
+    assert open_ballot(window, ballot.server, "/vote").shown == before
+
+
+def test_the_same_battle_in_two_tabs_takes_one_vote_and_both_go_on_together(ballot: BallotPage) -> None:
+    other = open_ballot(ballot.page.context, ballot.server, "/")
+    first = ballot.battle
+    second = ballot.press("ArrowLeft")
+    assert other.battle == first
+    assert other.press("ArrowRight") == second
+    expect(other.page.get_by_role("status")).to_have_text("1 vote")
+    assert acts(ballot.server, first) == [(first, "vote", "left")]
+
+
+def test_the_same_pair_is_there_after_the_server_was_killed_and_started_again(ballot: BallotPage) -> None:
+    ballot.press("ArrowLeft")
+    before = ballot.shown
+    ballot.server.kill()
+    ballot.page.locator('[data-test-connection-state="CONNECTED"]').wait_for(state="detached")
+    ballot.server.start()
+    ballot.page.locator('[data-test-connection-state="CONNECTED"]').wait_for(timeout=30_000)
+    ballot.wait_for_battle()
+    assert ballot.shown == before
+    ballot.press("ArrowRight")
+    assert [side for *_, side in acts(ballot.server, before[0])] == ["left", "right"]
+    ballot.complaints.clear()  # that the server was away is what the console should say
+
+
+def test_undo_shows_that_pair_again_and_then_the_one_that_waited(ballot: BallotPage) -> None:
+    first = ballot.shown
+    ballot.press("ArrowLeft")
+    waiting = ballot.shown
+    ballot.press("u")
+    assert ballot.shown == first
+    expect(ballot.page.get_by_role("status")).to_contain_text("Taken back")
+    ballot.press("ArrowRight")
+    assert ballot.shown == waiting
+    battle = first[0]
+    assert acts(ballot.server, battle) == [(battle, "vote", "left"), (battle, "undo", None), (battle, "vote", "right")]
+
+
+def test_no_key_votes_behind_the_open_guidelines(ballot: BallotPage) -> None:
+    before = ballot.shown
+    ballot.page.keyboard.press("?")
+    dialog = ballot.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Choose the answer that you would rather have received")
+    for key in ("ArrowLeft", "d", "ArrowUp", "x", "s", "u"):
+        ballot.page.keyboard.press(key)
+    ballot.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    ballot.press("ArrowDown")
+    assert acts(ballot.server, before[0]) == [(before[0], "vote", "both_bad")]
+
+
+def test_a_rater_has_no_menu_and_reaches_no_other_page(ballot: BallotPage) -> None:
+    for name in ("stSidebar", "stMainMenu", "stTopNav", "stTopNavLink", "stAppDeployButton"):
+        expect(ballot.page.get_by_test_id(name)).to_have_count(0)
+    others = [name for name, module in find_plugins("pages").items() if module.PAGE.role != Role.RATER]
+    for name in others:
+        ballot.page.goto(f"{ballot.server.base_url}/{name}")
+        expect(ballot.page.get_by_role("heading")).to_have_text("This page is not yours")
+        assert ballot.page.title() == "Not yours · Bakeoff"
+
+
+def test_on_a_phone_in_dark_mode_nothing_scrolls_sideways(
+    served: tuple[Server, dict[str, Study]], new_context: Callable[..., BrowserContext]
+) -> None:
+    server, studies = served
+    phone = new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True, is_mobile=True)
+    ballot = open_ballot(phone, server, studies["samples"].rater)
+    app = ballot.page.get_by_test_id("stApp")
+    assert app.evaluate("element => getComputedStyle(element).backgroundColor") == "rgb(22, 22, 24)"
+    for label in ("Left is better", "Tie", "Both are bad", "Right is better", "Can't judge") * 2:
+        for element in ("document.documentElement", """document.querySelector('[data-testid="stMain"]')"""):
+            assert ballot.page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth")
+        button = ballot.answer(label)
+        box = button.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
+        battle = ballot.battle
+        button.tap()
+        ballot.wait_for_battle(other_than=battle)
+    assert ballot.complaints == []
+
+
+def test_every_answer_carries_the_security_headers(ballot: BallotPage) -> None:
+    answer = ballot.page.reload()
+    assert answer is not None
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe-eval" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    ballot.page.locator(IDLE).wait_for()
