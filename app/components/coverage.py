@@ -108,7 +108,14 @@ def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> a
             y=alt.Y(
                 "model:N",
                 sort=None,
-                axis=alt.Axis(**axis, labelExpr="slice(datum.value, 4)", labelLimit=200, labelOverlap=False, labelBound=False, labelFlush=False),
+                axis=alt.Axis(
+                    **axis,
+                    labelExpr="slice(datum.value, 4)",
+                    labelLimit=200,
+                    labelOverlap=False,
+                    labelBound=False,
+                    labelFlush=False,
+                ),
                 scale=alt.Scale(paddingInner=0.16, paddingOuter=0),
             ),
             color=alt.Color(
