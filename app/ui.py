@@ -47,16 +47,18 @@ def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
     The page at the root is nobody's only address: links to a page by its name work for everybody whose page it is.
     """
     if who is None:
-        root = st.Page(_signed_out, title="Sign in", default=True)
+        root = st.Page(_signed_out, title="Sign in", url_path="home", default=True)
         return {"": [root, *_hidden(_signed_out, title="Sign in", names=_pages())]}
     yours = {name: (page, file) for name, (page, file) in _pages().items() if who.role.reaches(page.role)}
     others = _hidden(_not_yours, title="Not yours", names=(name for name in _pages() if name not in yours))
     entries = {name: st.Page(file, title=page.title, url_path=name) for name, (page, file) in yours.items()}
     home = entries[HOME[who.role]]
     if who.role == Role.RATER:  # drawn in place: one run less before the first battle
-        root = st.Page(yours[HOME[who.role]][1], title=home.title, default=True)
+        root = st.Page(yours[HOME[who.role]][1], title=home.title, url_path="home", default=True)
     else:
-        root = st.Page(lambda: st.switch_page(home), title="Bakeoff", default=True, visibility="hidden")
+        root = st.Page(
+            lambda: st.switch_page(home), title="Bakeoff", url_path="home", default=True, visibility="hidden"
+        )
     menu: dict[str, list[st.Page]] = {"": [root, *others]}
     for name, entry in entries.items():
         menu.setdefault(yours[name][0].section, []).append(entry)
