@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.api import assets, auth, health
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import BakeoffError, ConfigurationError
+from app.services import leaderboard
 from app.services.sign_in import create_first_admin_link
 from app.services.system import prepare_database
 from app.settings import get_settings
@@ -83,6 +85,11 @@ def remember_theme() -> None:
     app_session._populate_theme_msg = populate
 
 
+def warm_up() -> None:
+    """Import the ranking methods and SciPy, which takes a second, before the first researcher asks for them."""
+    leaderboard.list_methods()
+
+
 def hide_tokens() -> None:
     """Keep the tokens of sign-in links out of uvicorn's log of requests (plain uvicorn writes one)."""
 
@@ -127,6 +134,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     send_without_delay()
     ask_no_other_host()
     remember_theme()
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     hide_tokens()
     yield
 

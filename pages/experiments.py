@@ -13,7 +13,7 @@ from app.domain import ExperimentStatus, Identity, Role
 from app.errors import BakeoffError, InvalidInputError
 from app.services import drafts, experiments, generations, prompt_sets, sign_in, vote_files
 
-PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, icon=":material/science:", order=1)
+PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, order=1)
 STUDIES, NEW, VOTES = "Studies", "New experiment", "Import votes"
 _TABS, _EDITED = "manage-tab", "manage-edited-draft"
 
@@ -153,7 +153,7 @@ def render() -> None:
 def _show_studies(who: Identity) -> None:
     studies = experiments.list_experiments(who)
     if all(study.status == ExperimentStatus.ARCHIVED for study in studies):
-        n_outputs = sum(row.n_generations for row in generations.list_models(who))
+        n_outputs = sum(row.n_generations + row.n_unusable for row in generations.list_models(who))
         experiment_list.show_path(len(prompt_sets.list_prompt_sets(who)), n_outputs, begin)
         return
     waiting = [study.id for study in studies if study.status == ExperimentStatus.DRAFT]

@@ -16,8 +16,8 @@ from app.services.generations import Coverage
 READY, EMPTY, MISSING = "ready", "empty", "missing"
 # What is well stays pale; a hole is the darkest thing on the page. Both palettes hold for colour-blind eyes.
 _COLOURS = {
-    "light": {READY: "#DCE3EA", EMPTY: "#E69F00", MISSING: "#B23B00", "text": "#1B1B18"},
-    "dark": {READY: "#2B3138", EMPTY: "#E69F00", MISSING: "#F0703A", "text": "#ECECEA"},
+    "light": {READY: "#DCE3EA", EMPTY: "#F2D9A6", MISSING: "#B23B00", "text": "#1B1B18"},
+    "dark": {READY: "#2B3138", EMPTY: "#6B5220", MISSING: "#F58048", "text": "#ECECEA"},
 }
 _MOST_MODELS, _MOST_PROMPTS, _ROW = 200, 60, 18
 
@@ -95,7 +95,7 @@ def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> a
         "labelFontSize": 12,
     }
     # Two models may share a name, so the rows are told apart by a number that the labels leave out.
-    return (
+    chart: alt.Chart = (
         alt.Chart(cells)
         .mark_rect(cornerRadius=2)
         .encode(
@@ -108,7 +108,14 @@ def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> a
             y=alt.Y(
                 "model:N",
                 sort=None,
-                axis=alt.Axis(**axis, labelExpr="slice(datum.value, 4)", labelLimit=170),
+                axis=alt.Axis(
+                    **axis,
+                    labelExpr="slice(datum.value, 4)",
+                    labelLimit=200,
+                    labelOverlap=False,
+                    labelBound=False,
+                    labelFlush=False,
+                ),
                 scale=alt.Scale(paddingInner=0.16, paddingOuter=0),
             ),
             color=alt.Color(
@@ -126,6 +133,7 @@ def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> a
         .properties(height=len(grid.models) * _ROW + 24, padding={"left": 0, "right": 0, "top": 0, "bottom": 0})
         .configure_view(stroke=None)
     )
+    return chart
 
 
 def _show_counts(grid: Coverage) -> None:

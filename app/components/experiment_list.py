@@ -73,7 +73,7 @@ def _facts(study: ExperimentSummary) -> str:
         f"{study.votes_per_pair:,} votes per pair" if is_planned else None,
         began,
         ended,
-        study.stop_reason if study.ended_at else None,
+        study.stop_reason if ended else None,
     )
 
 
@@ -129,8 +129,9 @@ def reason_key(experiment_id: UUID) -> str:
 
 @st.dialog("Stop this experiment?")
 def _ask_reason(study: ExperimentSummary, stop: Act) -> None:
+    kept = f"Its {study.n_votes:,} votes are kept. " if study.n_votes else ""
     st.html(
-        f"<p>No votes are taken after this, and it can't be started again. {study.n_votes:,} votes are kept. "
+        f"<p>No votes are taken after this, and it can't be started again. {kept}"
         f"The reason stands beside the results of <b>{html.escape(study.title)}</b>.</p>"
     )
     st.text_area("Reason", key=reason_key(study.id), placeholder="Why does it end before its quota is full?")

@@ -20,6 +20,7 @@ _WHAT = {
     Role.RESEARCHER: "Researcher: sees results",
     Role.ADMIN: "Admin: manages everything",
 }
+_ONE = {Role.RATER: "a rater", Role.RESEARCHER: "a researcher", Role.ADMIN: "an admin"}
 _MOST = 50
 
 
@@ -84,11 +85,11 @@ def show_invites(invites: Sequence[InviteSummary], revoke: Callable[[UUID], None
     for invite in invites:
         known = rows.facts(
             invite.experiment,
-            f"{invite.n_uses:,} of {invite.max_uses:,} uses" if invite.max_uses > 1 else "one use",
+            f"used {invite.n_uses:,} of {invite.max_uses:,} times" if invite.max_uses > 1 else "for one person",
             f"until {moment.minute(invite.expires_at)}",
         )
         with rows.row(
-            f"invite-{invite.id}", invite.label or f"For a {invite.role}", known, [("role", invite.role.value)]
+            f"invite-{invite.id}", invite.label or f"Link for {_ONE[invite.role]}", known, [("role", invite.role.value)]
         ):
             st.button("Revoke", key=f"revoke-{invite.id}", type="tertiary", on_click=revoke, args=(invite.id,))
 

@@ -72,9 +72,9 @@ def show_table(cells: Sequence[Mapping[str, str]]) -> None:
         list(cells),
         hide_index=True,
         column_config={
-            "Id": st.column_config.TextColumn(width="small"),
-            "Prompt": st.column_config.TextColumn(width="large"),
-            "Tags": st.column_config.TextColumn(width="medium"),
+            "Id": st.column_config.TextColumn(width=60),
+            "Prompt": st.column_config.TextColumn(width=600),
+            "Tags": st.column_config.TextColumn(width=240),
         },
         alt="Prompts with their ids and tags",
     )
@@ -82,7 +82,7 @@ def show_table(cells: Sequence[Mapping[str, str]]) -> None:
 
 def show_list(sets: Sequence[PromptSetSummary], opened: UUID | None, toggle: Callable[[UUID], None]) -> None:
     """All sets, newest first; ``toggle`` opens one or closes it."""
-    if not sets:
+    if not sets and upload.dropped(FORM) is None:
         rows.show_empty("No prompts yet. Drop a file above: one prompt per row is enough.")
     for row in sets:
         known = rows.facts(f"{row.n_prompts:,} prompts", f"stored {moment.minute(row.created_at)}")

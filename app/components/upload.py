@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,15 +77,11 @@ def show_problems(problems: list[RowProblem]) -> None:
     what = f"{n:,} problems" if n > 1 else "1 problem"
     more = f" Here are the first {MOST_PROBLEMS}." if n > MOST_PROBLEMS else ""
     note.show(f"Nothing was imported: the file has {what}.{more} Correct it and drop it again.", "refused")
-    st.dataframe(
-        [
-            {"Line": str(problem.line) if problem.line else "file", "Reason": problem.reason}
-            for problem in problems[:MOST_PROBLEMS]
-        ],
-        hide_index=True,
-        column_config={"Line": st.column_config.TextColumn(width=70)},
-        alt="What is wrong with the file, by line",
+    lines = "".join(
+        f"<tr><td>{problem.line or 'file'}</td><td>{html.escape(problem.reason)}</td></tr>"
+        for problem in problems[:MOST_PROBLEMS]
     )
+    st.html(f'<table class="bo-problems"><thead><tr><th>Line</th><th>Reason</th></tr></thead>{lines}</table>')
 
 
 def plain_name(file_name: str) -> str:
