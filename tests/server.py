@@ -16,8 +16,10 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import create_engine, text
+from sqlalchemy import Executable, create_engine, text
 from sqlalchemy.pool import NullPool
+
+from db.engine import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 60
@@ -124,6 +126,15 @@ class Server:
                 return [found_row(*map(_plain, row)) for row in found]
         finally:
             engine.dispose()
+
+    def execute(self, statement: Executable) -> None:
+        """Change something behind the server's back, as another process of the app would."""
+        store = Database(self.database_url)
+        try:
+            with store.write() as session:
+                session.execute(statement)
+        finally:
+            store.close()
 
     def warnings(self) -> list[str]:
         """The lines of the log that are more than those of the start."""

@@ -104,8 +104,11 @@ def start_study(page: Page, server: Server) -> None:
     dwell.press("Enter")
     settle(page)
     page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_text("Saved as a draft.")).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.get_by_text("Started. Its design is frozen")).to_be_visible()
+    settle(page)
 
 
 def invite_rater(page: Page) -> str:
