@@ -74,7 +74,9 @@ def test_a_vote_is_stored_for_the_model_that_stood_on_that_side(store: Database)
 
 
 def rater_study(rater: Identity) -> UUID:
-    return serving.require_study(rater)
+    ballot = serving.next_battle(rater)
+    assert ballot is not None
+    return ballot.study.id
 
 
 def test_the_same_click_twice_is_one_vote_and_the_first_answer_stands(store: Database) -> None:
