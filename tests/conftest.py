@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from app.services.system import prepare_database
 from app.settings import get_settings
@@ -108,7 +108,8 @@ def chromium() -> str:
 # asyncio.run() in any later test would fail.
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A headless Chromium for the tests of one file."""
+    """A headless Chromium for the tests of one file; on a busy machine its pages may take their time."""
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
         yield browser

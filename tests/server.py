@@ -126,8 +126,8 @@ class Server:
             engine.dispose()
 
     def warnings(self) -> list[str]:
-        """The lines of the log that are more than the three lines of the start."""
-        known = ("Bakeoff  http", "Data     ", "Stop     ")
+        """The lines of the log that are more than those of the start."""
+        known = ("Bakeoff  http", "Data     ", "Stop     ", "First admin, one use")
         return [line for line in self.log.read_text().splitlines() if line.strip() and not line.startswith(known)]
 
 

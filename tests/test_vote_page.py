@@ -239,6 +239,7 @@ def test_a_rater_has_no_menu_and_reaches_no_other_page(ballot: BallotPage) -> No
     for name in ("stSidebar", "stMainMenu", "stTopNav", "stTopNavLink", "stAppDeployButton"):
         expect(ballot.page.get_by_test_id(name)).to_have_count(0)
     others = [name for name, module in find_plugins("pages").items() if module.PAGE.role != Role.RATER]
+    assert {"leaderboard", "experiments"} <= set(others)
     for name in others:
         ballot.page.goto(f"{ballot.server.base_url}/{name}")
         expect(ballot.page.get_by_role("heading")).to_have_text("This page is not yours")
