@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, net_util
 from streamlit.runtime import app_session
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -21,6 +22,7 @@ from app.api import assets, auth, health
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import BakeoffError, ConfigurationError
+from app.services import leaderboard
 from app.services.sign_in import create_first_admin_link
 from app.services.system import prepare_database
 from app.settings import get_settings
@@ -60,6 +62,14 @@ def send_without_delay() -> None:
     AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
 
 
+def ask_no_other_host() -> None:
+    """Keep Streamlit from asking checkip.amazonaws.com for this machine's address before it refuses a foreign origin.
+
+    Anybody could have made it ask, and everybody would have waited up to two seconds for the answer each time.
+    """
+    net_util.get_internal_ip = net_util.get_external_ip = lambda: None
+
+
 def remember_theme() -> None:
     """Build the theme's part of the message that opens every rerun once: it never changes, and took 2 ms each time."""
     original, kept = app_session._populate_theme_msg, dict[str, bytes]()
@@ -73,6 +83,11 @@ def remember_theme() -> None:
             msg.MergeFromString(kept[section])
 
     app_session._populate_theme_msg = populate
+
+
+def warm_up() -> None:
+    """Import the ranking methods and SciPy, which takes a second, before the first researcher asks for them."""
+    leaderboard.list_methods()
 
 
 def hide_tokens() -> None:
@@ -117,7 +132,9 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     except BakeoffError as error:
         _refuse(error)
     send_without_delay()
+    ask_no_other_host()
     remember_theme()
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     hide_tokens()
     yield
 

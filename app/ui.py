@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -36,17 +37,31 @@ def _signed_out() -> None:
     )
 
 
+def _hidden(draw: Callable[[], None], *, title: str, names: Iterable[str]) -> list[st.Page]:
+    return [st.Page(draw, title=title, url_path=name, visibility="hidden") for name in names]
+
+
 def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
-    """The pages that ``who`` reaches, grouped; the others stay hidden and say so at their address."""
+    """The pages that ``who`` reaches, grouped; the others stay hidden and say so at their address.
+
+    The page at the root is nobody's only address: links to a page by its name work for everybody whose page it is.
+    """
     if who is None:
-        return {"": [st.Page(_signed_out, title="Bakeoff", default=True)]}
-    menu: dict[str, list[st.Page]] = {}
-    for name, (page, file) in _pages().items():
-        if who.role.reaches(page.role):
-            entry = st.Page(file, title=page.title, url_path=name, default=name == HOME[who.role])
-        else:
-            entry = st.Page(_not_yours, title="Not yours", url_path=name, visibility="hidden")
-        menu.setdefault(page.section, []).append(entry)
+        root = st.Page(_signed_out, title="Sign in", url_path="home", default=True)
+        return {"": [root, *_hidden(_signed_out, title="Sign in", names=_pages())]}
+    yours = {name: (page, file) for name, (page, file) in _pages().items() if who.role.reaches(page.role)}
+    others = _hidden(_not_yours, title="Not yours", names=(name for name in _pages() if name not in yours))
+    entries = {name: st.Page(file, title=page.title, url_path=name) for name, (page, file) in yours.items()}
+    home = entries[HOME[who.role]]
+    if who.role == Role.RATER:  # drawn in place: one run less before the first battle
+        root = st.Page(yours[HOME[who.role]][1], title=home.title, url_path="home", default=True)
+    else:
+        root = st.Page(
+            lambda: st.switch_page(home), title="Bakeoff", url_path="home", default=True, visibility="hidden"
+        )
+    menu: dict[str, list[st.Page]] = {"": [root, *others]}
+    for name, entry in entries.items():
+        menu.setdefault(yours[name][0].section, []).append(entry)
     return menu
 
 
@@ -59,6 +74,7 @@ def main() -> None:
     st.set_page_config(page_title=f"{page.title} · Bakeoff", page_icon=_ICON, layout="wide")
     chrome.show()
     if who is not None and is_staff:
+        chrome.warm_up_charts()
         account.show(who)
     try:
         page.run()

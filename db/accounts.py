@@ -40,6 +40,11 @@ def find_session(session: Session | Peek, *, token_hash: str, now: datetime) -> 
     return _FIND_SESSION.first(session, token_hash=token_hash, now=now)
 
 
+def lock_session(session: Session, *, token_hash: str) -> None:
+    """Hold a browser's sign-in to one transaction at a time; on SQLite every write transaction does that already."""
+    session.execute(select(web_session.c.id).where(web_session.c.token_hash == token_hash).with_for_update())
+
+
 def add_web_session(
     session: Session, *, token_hash: str, invite_id: UUID | None, now: datetime, expires_at: datetime
 ) -> UUID:

@@ -13,7 +13,7 @@ from app.domain import ExperimentStatus, Identity, Role
 from app.errors import BakeoffError, InvalidInputError
 from app.services import drafts, experiments, generations, prompt_sets, sign_in, vote_files
 
-PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, icon=":material/science:", order=1)
+PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, order=1)
 STUDIES, NEW, VOTES = "Studies", "New experiment", "Import votes"
 _TABS, _EDITED = "manage-tab", "manage-edited-draft"
 

@@ -15,7 +15,7 @@ from app.errors import RankingError
 from app.services import board_file, experiments, leaderboard, verdict
 from app.services.leaderboard import Board
 
-PAGE = Page(title="Leaderboard", section="Results", role=Role.RESEARCHER, icon=":material/leaderboard:", order=1)
+PAGE = Page(title="Leaderboard", section="Results", role=Role.RESEARCHER, order=1)
 DEFAULT, FALLBACK = "bradley_terry", "win_rate"
 SCALE_HELP = "Elo: the average is 1000, and 400 points more are odds of 10 to 1. Logits: the average is 0."
 STAFF_HELP = "Votes of people who can see the results. They aren't blind, so the board leaves them out unless you ask."
@@ -24,7 +24,8 @@ STAFF_HELP = "Votes of people who can see the results. They aren't blind, so the
 def render() -> None:
     """Draw the page."""
     who = session.require(PAGE.role)
-    studies = {row.key: row for row in experiments.list_experiments(who) if row.started_at}
+    started = [row for row in experiments.list_experiments(who) if row.started_at]
+    studies = {row.key: row for row in sorted(started, key=lambda row: row.n_votes == 0)}  # those with votes first
     if not studies:
         chrome.show_notice(
             "No study has started yet",

@@ -13,7 +13,7 @@ from app.domain import Identity, ModelRow, Role
 from app.errors import BakeoffError
 from app.services import generations, prompt_sets
 
-PAGE = Page(title="Models", section="Manage", role=Role.ADMIN, icon=":material/neurology:", order=3)
+PAGE = Page(title="Models", section="Manage", role=Role.ADMIN, order=3)
 
 
 def store_models() -> None:

@@ -12,7 +12,7 @@ from app.domain import Role
 from app.errors import BakeoffError, InvalidInputError
 from app.services import prompt_sets
 
-PAGE = Page(title="Prompt sets", section="Manage", role=Role.ADMIN, icon=":material/list_alt:", order=2)
+PAGE = Page(title="Prompt sets", section="Manage", role=Role.ADMIN, order=2)
 _OPENED = "manage-opened-set"
 
 

@@ -12,7 +12,7 @@ from app.domain import Answer, ExperimentStatus, Receipt, Role
 from app.errors import BakeoffError, SignInError
 from app.services import serving, voting
 
-PAGE = Page(title="Vote", section="Rate", role=Role.RATER, icon=":material/how_to_vote:", order=1)
+PAGE = Page(title="Vote", section="Rate", role=Role.RATER, order=1)
 
 
 def cast(token: str, answer: str) -> None:

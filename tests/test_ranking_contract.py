@@ -67,6 +67,7 @@ def test_the_method_says_in_words_what_it_is_and_assumes(key):
     assert module.DESCRIPTION.endswith(".")
     assert ". " not in module.DESCRIPTION
     assert "assumes" in module.DESCRIPTION
+    assert isinstance(module.NEEDS_ORDER, bool)
 
 
 @every_method

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
+import threading
 from pathlib import Path
 
 import streamlit as st
@@ -18,6 +21,20 @@ _ASSETS = (
 def show() -> None:
     """Put our style sheet and our script into the page; nothing of a person's is in this text."""
     st.html(_ASSETS, unsafe_allow_javascript=True)
+
+
+@functools.cache
+def warm_up_charts() -> None:
+    """Begin to import what charts need, when the first researcher or admin comes; raters never pay for it.
+
+    In this order: Altair breaks when it meets a pandas that another thread has imported by half.
+    """
+
+    def load() -> None:
+        for name in ("pyarrow", "pandas", "altair"):
+            importlib.import_module(name)
+
+    threading.Thread(target=load, name="warm-up", daemon=True).start()
 
 
 def show_notice(title: str, text: str) -> None:

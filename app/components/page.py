@@ -9,10 +9,9 @@ from app.domain import Role
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its title in the menu and the tab, its group, who may see it, its icon and its place in the group."""
+    """One page: its title in the menu and the tab, its group, who may see it and its place in the group."""
 
     title: str
     section: str
     role: Role
-    icon: str
     order: int

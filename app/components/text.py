@@ -6,11 +6,16 @@ import functools
 import re
 
 _JOINER = "⁠"  # a word joiner: nothing to see, and no directive, shortcode or arrow is read across it
+# Every quantifier that could try again is possessive, or bounded by the next opening: a model may write openings by the
+# thousand, and a search from each of them to the end of the text would hold the server for minutes.
 _CODE = re.compile(
-    r"(^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\2[`~]* *$|\Z)|(?<!`)(`+)(?!`).+?(?<!`)\3(?!`))", re.S | re.M
+    r"(^[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)?+"  # a fence may stand in a quotation or in a list
+    r"(`{3,}+(?=[^\n`]*+\n)|~{3,}+)[^\n]*+\n.*?(?:^[ \t>]*+\2[`~]*+[ \t]*+$|\Z)"
+    r"|(?<!`)(`++)(?:(?!\n[ \t]*+\n).)+?(?<!`)\3(?!`))",
+    re.S | re.M,
 )
-_DISPLAY = re.compile(r"\\\[(.+?)\\\]", re.S)
-_INLINE = re.compile(r"\\\((.+?)\\\)", re.S)
+_DISPLAY = re.compile(r"(?<!\\)\\\[((?:[^\\]|\\\\|\\(?![\\\[\]]))++)\\\]")
+_INLINE = re.compile(r"(?<!\\)\\\(((?:[^\\]|\\\\|\\(?![\\()]))++)\\\)")
 _MATH = re.compile(r"(\$\$.+?\$\$|\$[^\s$](?:[^$\n]*[^\s$])?\$)", re.S)
 _SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+[:\[])")
 _ARROW = re.compile(r"(<-|-(?=[->])|[<>!](?==)|=(?==))")

@@ -19,6 +19,7 @@ from app.stats.newton import fit_bradley_terry, log_likelihood
 from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
 
 LABEL = "Bradley-Terry"
+NEEDS_ORDER = False  # whether the order in which votes were cast matters
 DESCRIPTION = (
     "Estimates how strongly people prefer each model from all votes at once, whatever their order; it assumes that "
     "each model has one strength, that a tie counts as half a win for each side, and that votes are independent."

@@ -16,6 +16,7 @@ from app.stats.counts import BOTH, SECOND, TIE, outcome_counts, win_matrix
 from app.stats.intervals import normal_quantile
 
 LABEL = "Elo (live: depends on the order of votes, no intervals)"
+NEEDS_ORDER = True  # whether the order in which votes were cast matters
 DESCRIPTION = (
     "Moves both ratings a little after each vote, as in chess; it assumes that recent votes matter most, gives another "
     "result if the same votes come in another order, and says nothing about uncertainty."

@@ -12,6 +12,7 @@ from app.stats.counts import outcome_counts, win_matrix
 from app.stats.intervals import normal_quantile
 
 LABEL = "Win rate"
+NEEDS_ORDER = False  # whether the order in which votes were cast matters
 DESCRIPTION = (
     "The share of its votes that a model won, a tie counting half; it assumes that all models met equally strong "
     "opponents, so it misleads where they did not."

@@ -17,7 +17,7 @@ from app.services.sign_in import require
 from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
 from app.stats.counts import outcome_counts, win_matrix
 from db import experiments, votes
-from db.engine import Session, database
+from db.engine import database
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,10 @@ def get_leaderboard(
         pairs = experiments.list_pairs(session, experiment_id=experiment_id)
         totals = votes.count_totals(session, experiment_id=experiment_id, with_staff=with_staff)
         n_staff = votes.count_staff(session, experiment_id=experiment_id)
-        rows = _read_votes(session, experiment_id, method=method, with_staff=with_staff)
+        read = votes.list_outcomes if methods[method].NEEDS_ORDER else votes.count_outcomes
+        rows = read(session, experiment_id=experiment_id, with_staff=with_staff)
     labels = _labels(arms)
-    comparisons = _to_comparisons(rows, pairs, labels, is_ordered=_needs_order(method))
+    comparisons = _to_comparisons(rows, pairs, labels, is_ordered=methods[method].NEEDS_ORDER)
     ranking: Ranking = methods[method].rank(comparisons, confidence=confidence, ties=ties, both_bad=both_bad)
     names = tuple(row.model for row in ranking.models)
     place = [comparisons.models.index(name) for name in names]
@@ -107,16 +108,6 @@ def list_methods() -> dict[str, str]:
 def describe_method(method: str) -> str:
     """What a method assumes, in one sentence."""
     return str(find_plugins("app.ranking")[method].DESCRIPTION)
-
-
-def _needs_order(method: str) -> bool:
-    return method == "elo"
-
-
-def _read_votes(session: Session, experiment_id: UUID, *, method: str, with_staff: bool) -> list[Any]:
-    if _needs_order(method):
-        return votes.list_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
-    return votes.count_outcomes(session, experiment_id=experiment_id, with_staff=with_staff)
 
 
 def _labels(arms: list[Any]) -> dict[UUID, str]:

@@ -143,6 +143,7 @@ def identify(token_hash: str | None) -> Identity | None:
 def _accept(token_hash: str) -> Identity | None:
     now = utc_now()
     with database().write() as session:
+        accounts.lock_session(session, token_hash=token_hash)  # the browser may have opened two tabs at once
         row = accounts.find_session(session, token_hash=token_hash, now=now)
         if row is None or row.invite_id is None:
             return None
