@@ -96,8 +96,8 @@ def peers_of_first(ranking: Ranking) -> set[str]:
     if not rated:
         return set()
     first, alpha = rated[0].model, 1 - ranking.confidence
-    if not ranking.pairs:  # this method tests nothing
-        return {first}
+    if not ranking.pairs:  # this method tests no pairs
+        return {model.model for model in rated if model.rank_lower == 1} or {first}
     apart = {
         test.model_a if test.model_b == first else test.model_b
         for test in ranking.pairs
