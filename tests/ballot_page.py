@@ -30,7 +30,8 @@ class BallotPage:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.complaints: list[str] = []
-        page.on("console", lambda said: self._note(said.type, said.text))
+        # On a page with a path Streamlit first looks for its own routes below that path, and finds them at the root.
+        page.on("console", lambda said: "/_stcore/" in said.location["url"] or self._note(said.type, said.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))
 
     def _note(self, kind: str, text: str) -> None:
