@@ -152,7 +152,7 @@ def test_a_wrong_link_is_a_plain_page_that_does_not_say_why(client: Browser, que
 
 
 def test_many_wrong_links_are_slowed_down_and_right_ones_still_work(client: Browser) -> None:
-    """A9: guessing is hopeless anyway; this keeps it from being a load, and shuts nobody out behind the same address."""
+    """A9: guessing is hopeless anyway; this keeps it from being a load, and shuts nobody out at the same address."""
     path = sign_in.create_invite(None, role=Role.RATER, max_uses=100)
     found = [client.get(f"/auth/join?token={secrets.token_urlsafe(32)}") for _ in range(25)]
     assert [response.status_code for response in found] == [403] * 20 + [429] * 5
