@@ -35,7 +35,10 @@ out, err = (Console(stderr=to_err, highlight=False, soft_wrap=True, markup=False
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file.")]
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")]
+Host = Annotated[
+    str,
+    typer.Option(help="Address to listen on; 0.0.0.0 for the network, by BAKEOFF_PUBLIC_URL."),
+]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
@@ -73,6 +76,8 @@ def _serve(host: str, port: int) -> NoReturn:
         allowed.append(urlsplit(public).hostname or "")
     if host not in {"127.0.0.1", "localhost", "0.0.0.0", "::", "::1"}:  # noqa: S104 - a comparison
         allowed.append(host)
+    if host in {"0.0.0.0", "::"} and not get_settings().public_url:  # noqa: S104 - a comparison
+        err.print("Set BAKEOFF_PUBLIC_URL=http://NAME:PORT too: only that name is let in from other machines.")
     for name in dict.fromkeys(allowed):
         flags += ["--server.allowedHosts", name]
     os.environ["BAKEOFF_ADDRESS"] = _base_url(host, port)

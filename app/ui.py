@@ -52,13 +52,8 @@ def _navigation(who: Identity | None) -> dict[str, list[st.Page]]:
     yours = {name: (page, file) for name, (page, file) in _pages().items() if who.role.reaches(page.role)}
     others = _hidden(_not_yours, title="Not yours", names=(name for name in _pages() if name not in yours))
     entries = {name: st.Page(file, title=page.title, url_path=name) for name, (page, file) in yours.items()}
-    home = entries[HOME[who.role]]
-    if who.role == Role.RATER:  # drawn in place: one run less before the first battle
-        root = st.Page(yours[HOME[who.role]][1], title=home.title, url_path="home", default=True)
-    else:
-        root = st.Page(
-            lambda: st.switch_page(home), title="Bakeoff", url_path="home", default=True, visibility="hidden"
-        )
+    page, file = yours[HOME[who.role]]
+    root = st.Page(file, title=page.title, url_path="home", default=True, visibility="hidden")
     menu: dict[str, list[st.Page]] = {"": [root, *others]}
     for name, entry in entries.items():
         menu.setdefault(yours[name][0].section, []).append(entry)

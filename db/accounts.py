@@ -45,6 +45,16 @@ def lock_session(session: Session, *, token_hash: str) -> None:
     session.execute(select(web_session.c.id).where(web_session.c.token_hash == token_hash).with_for_update())
 
 
+def is_blocked(session: Session, *, token_hash: str) -> bool:
+    """Whether the account behind a cookie, live or ended, is blocked."""
+    found = session.execute(
+        select(account.c.is_blocked)
+        .select_from(web_session.join(account, web_session.c.account_id == account.c.id))
+        .where(web_session.c.token_hash == token_hash)
+    )
+    return bool(found.scalar_one_or_none())
+
+
 def add_web_session(
     session: Session, *, token_hash: str, invite_id: UUID | None, now: datetime, expires_at: datetime
 ) -> UUID:
@@ -171,19 +181,6 @@ def add_account(session: Session, **values: Any) -> Account:
 def add_accounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store many accounts at once; each row gives every column."""
     session.execute(insert(account), list(rows))
-
-
-def find_account_by_name(session: Session, *, name: str) -> Account | None:
-    """The account of this name."""
-    return session.execute(select(Account).where(col(Account.name) == name)).scalar_one_or_none()
-
-
-def list_account_names(session: Session, *, prefix: str) -> dict[str, UUID]:
-    """Accounts whose name begins with ``prefix``, by name."""
-    rows = session.execute(
-        select(account.c.name, account.c.id).where(account.c.name.startswith(prefix, autoescape=True))
-    )
-    return {row.name: row.id for row in rows}
 
 
 def list_accounts(session: Session) -> list[Row[Any]]:

@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, ScalarSelect, and_, bindparam, case, cast, func, insert, or_, select, text, update
+from sqlalchemy import Integer, ScalarSelect, and_, bindparam, case, cast, func, insert, or_, select, text, update
 from sqlmodel import Session
 
-from app.domain import BattleStatus, ExperimentStatus, Message, Purpose
+from app.domain import BattleStatus, ExperimentStatus, Message
 from app.errors import NotFoundError
 from db.columns import new_id
 from db.prepared import Peek, Prepared
 from db.tables import Battle, Experiment, Generation, Pair, Prompt, Vote, tables_of
 
 battle, experiment, generation, pair, prompt, vote = tables_of(Battle, Experiment, Generation, Pair, Prompt, Vote)
-_a, _b, _running = generation.alias("a"), generation.alias("b"), experiment.alias("running")
+_a, _b = generation.alias("a"), generation.alias("b")
+_running, _mine = experiment.alias("running"), battle.alias("mine")
 RULES = ("status", "min_dwell_ms", "lease_minutes", "votes_per_pair", "votes_per_rater", "allocation")
 # Written out, because SQLite can't match a partial index against bound values, and expanding an IN list costs as much
 # as running the statement.
@@ -98,7 +99,18 @@ _SCREEN = Prepared(
         experiment.c.id
         == func.coalesce(
             bindparam("experiment_id", type_=experiment.c.id.type),
-            # Without a study of their own, people vote in the running one that started last.
+            # Without a study of their own, people stay where a pair is open for them, paused or not; else they vote in
+            # the running study that started last.
+            select(_mine.c.experiment_id)
+            .select_from(_mine.join(_running, _mine.c.experiment_id == _running.c.id))
+            .where(
+                _mine.c.rater_id == bindparam("rater_id"),
+                _mine.c.status == BattleStatus.OPEN,
+                or_(_running.c.status == ExperimentStatus.RUNNING, _running.c.status == ExperimentStatus.PAUSED),
+            )
+            .order_by(_mine.c.assigned_at.desc())
+            .limit(1)
+            .scalar_subquery(),
             select(_running.c.id)
             .where(_running.c.status == ExperimentStatus.RUNNING)
             .order_by(_running.c.started_at.desc(), _running.c.id.desc())
@@ -346,21 +358,3 @@ def release_expired(session: Session, *, experiment_id: UUID, now: datetime) -> 
     for row in rows:
         count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
     return len(rows)
-
-
-def count_balance(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
-    """Per pair: battles served and those with model a on the left, for the balance check of a study."""
-    return list(
-        session.execute(
-            select(
-                battle.c.pair_id,
-                func.count().label("n"),
-                func.sum(case((battle.c.is_a_left.is_(True), 1), else_=0)).label("n_left"),
-            )
-            .where(
-                battle.c.experiment_id == experiment_id,
-                or_(battle.c.purpose == Purpose.NORMAL, battle.c.purpose == Purpose.IMPORTED),
-            )
-            .group_by(battle.c.pair_id)
-        )
-    )

@@ -33,6 +33,7 @@ __all__ = ["Database", "DatabaseUnavailable", "Row", "Session", "database", "ope
 Row = SqlRow[Any]  # with Session, all that services need to name of SQLAlchemy
 BUSY_TIMEOUT_S = 10
 _READ = {"sqlite_begin": "BEGIN DEFERRED"}
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # PostgreSQL's own default sees each statement's own moment
 
 
 class DatabaseUnavailable(BakeoffError):  # noqa: N818 - reads as the sentence it is
@@ -104,7 +105,7 @@ class Database:
         self.path = Path(_database_of(url)) if self.is_sqlite else None
         self._lock: _WriteLock | None = _WriteLock(self.path) if self.is_sqlite else None
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
-        self._readers = self.engine.execution_options(**_READ) if self.is_sqlite else self.engine
+        self._readers = self.engine.execution_options(**(_READ if self.is_sqlite else _SNAPSHOT))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:

@@ -17,11 +17,6 @@ from db.tables import Arm, Experiment, Model, Pair, PromptSet, tables_of
 arm, experiment, model, pair, prompt_set = tables_of(Arm, Experiment, Model, Pair, PromptSet)
 
 _GET = select(*experiment.c).where(experiment.c.id == bindparam("experiment_id"))
-_RUNNING = (
-    select(experiment.c.id)
-    .where(experiment.c.status == ExperimentStatus.RUNNING)
-    .order_by(experiment.c.started_at.desc(), experiment.c.id.desc())
-)
 
 
 def add_experiment(session: Session, **values: Any) -> Experiment:
@@ -53,16 +48,6 @@ def lock_experiment(session: Session, *, experiment_id: UUID) -> Experiment:
 def find_by_key(session: Session, *, key: str) -> UUID | None:
     """The experiment of this key."""
     return session.execute(select(experiment.c.id).where(experiment.c.key == key)).scalar_one_or_none()
-
-
-def find_running(session: Session) -> UUID | None:
-    """The running experiment that started last."""
-    return session.execute(_RUNNING.limit(1)).scalar_one_or_none()
-
-
-def list_running(session: Session) -> list[UUID]:
-    """All running experiments, the one that started last first."""
-    return list(session.execute(_RUNNING).scalars())
 
 
 def list_experiments(session: Session) -> list[Row[Any]]:

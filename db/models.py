@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, insert, select, update
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -19,6 +19,13 @@ arm, generation, model, prompt = tables_of(Arm, Generation, Model, Prompt)
 def add_models(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store many models at once; each row gives every column."""
     session.execute(insert(model), list(rows))
+
+
+def fill_blanks(session: Session, *, model_id: UUID, columns: Mapping[str, str]) -> None:
+    """Set those of ``columns`` that are blank so far."""
+    for name, value in columns.items():
+        if value:
+            session.execute(update(model).where(model.c.id == model_id, model.c[name] == "").values({name: value}))
 
 
 def list_models(session: Session) -> list[Row[Any]]:

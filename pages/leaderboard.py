@@ -46,10 +46,15 @@ def render() -> None:
         with_staff = bool(found.n_staff_votes) and _choose_staff(found.n_staff_votes)
         if with_staff:
             found, notes = _get_board(who, study.id, method, with_staff=True)
+    if found.status == ExperimentStatus.RUNNING and found.n_votes:
+        notes.append(
+            "The study is still running. The confidence holds for one look at its end: stopping at the moment when "
+            "somebody leads makes wrong claims more likely."
+        )
     if unknown:
         notes.insert(0, "The study in this link isn't here; this is the newest one.")
     with head:
-        board.show_head(found, _describe(found), timezone=st.context.timezone)
+        board.show_head(found, _describe(found))
     board.show_notes(notes)
     if found.n_votes:
         view = {"study": study.key, "method": _labels()[method], "scale": scale, "sort": sort}

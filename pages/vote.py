@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.components import ballot, chrome, session
 from app.components.page import Page
+from app.components.text import to_markdown
 from app.domain import Answer, ExperimentStatus, Receipt, Role
 from app.errors import BakeoffError, SignInError
 from app.services import serving, voting
@@ -22,15 +23,16 @@ def cast(token: str, answer: str) -> None:
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
-    if receipt == Receipt.SAVED:
-        session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
+    said = "Skipped" if answer == Answer.SKIP else "Saved"
+    session.flash(said if receipt == Receipt.SAVED else "Your first answer to that pair is saved", "saved")
 
 
 def undo() -> None:
     """Take the last answer back."""
     try:
         rater = session.require(Role.RATER)
-        voting.undo_vote(rater, serving.require_study(rater))
+        if (served := serving.next_battle(rater)) is not None:
+            voting.undo_vote(rater, served.study.id)
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
@@ -50,7 +52,8 @@ def render() -> None:
 @st.dialog("Guidelines")
 def _show_guidelines() -> None:
     served = serving.next_battle(session.require(Role.RATER))
-    st.markdown((served and served.study.guidelines) or "Choose the answer that you would rather have received.")
+    guidelines = served.study.guidelines if served else ""
+    st.markdown(to_markdown(guidelines or "Choose the answer that you would rather have received."))
     st.caption(f"Keys: {ballot.KEYS}")
 
 
@@ -73,7 +76,7 @@ def _show_ballot() -> None:
         return
     if not served.n_votes and served.study.guidelines:
         with st.container(border=True, key="first-guidelines"):
-            st.markdown(served.study.guidelines)
+            st.markdown(to_markdown(served.study.guidelines))
     ballot.show_battle(served.battle)
     ballot.show_bar(served.battle, cast=cast)
 

@@ -151,14 +151,13 @@ def test_a_wrong_link_is_a_plain_page_that_does_not_say_why(client: Browser, que
     assert response.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_many_wrong_links_are_slowed_down_and_then_right_ones_too(client: Browser) -> None:
-    """A9: guessing is hopeless anyway; this keeps it from being a load."""
+def test_many_wrong_links_are_slowed_down_and_right_ones_still_work(client: Browser) -> None:
+    """A9: guessing is hopeless anyway; this keeps it from being a load, and shuts nobody out at the same address."""
     path = sign_in.create_invite(None, role=Role.RATER, max_uses=100)
-    found = [client.get(f"/auth/join?token={secrets.token_urlsafe(32)}").status_code for _ in range(25)]
-    assert found == [403] * 20 + [429] * 5
-    response = client.get(path)
-    assert response.status_code == 429
-    assert "Wait a minute" in response.text
+    found = [client.get(f"/auth/join?token={secrets.token_urlsafe(32)}") for _ in range(25)]
+    assert [response.status_code for response in found] == [403] * 20 + [429] * 5
+    assert "Wait a minute" in found[-1].text
+    assert client.get(path).status_code == 303
 
 
 def test_right_links_are_not_counted_as_wrong_ones(client: Browser) -> None:
@@ -305,3 +304,25 @@ def test_health_tells_an_answering_process_from_a_usable_one(
 )
 def test_only_our_two_assets_are_served(anybody: Browser, path: str, status: int) -> None:
     assert anybody.get(path).status_code == status
+
+
+def test_a_link_opened_again_is_the_same_person_and_another_role_is_asked_to_sign_out(client: Browser) -> None:
+    path = sign_in.create_invite(None, role=Role.RATER, max_uses=100)
+    client.get(path)
+    first = sign_in.identify(sign_in.hash_token(client.cookies["bakeoff_session"]))
+    again = client.get(path)
+    assert again.status_code == 303
+    assert "set-cookie" not in again.headers
+    assert sign_in.identify(sign_in.hash_token(client.cookies["bakeoff_session"])) == first
+    other = client.get(sign_in.create_invite(None, role=Role.ADMIN))
+    assert other.status_code == 409
+    assert "sign out first" in other.text
+
+
+def test_a_blocked_person_does_not_come_back_by_the_same_link(client: Browser) -> None:
+    path = sign_in.create_invite(None, role=Role.RATER, max_uses=100)
+    client.get(path)
+    person = sign_in.identify(sign_in.hash_token(client.cookies["bakeoff_session"]))
+    assert person is not None
+    sign_in.block_person(None, account_id=person.account_id, is_blocked=True)
+    assert client.get(path).status_code == 403

@@ -74,7 +74,9 @@ def test_a_vote_is_stored_for_the_model_that_stood_on_that_side(store: Database)
 
 
 def rater_study(rater: Identity) -> UUID:
-    return serving.require_study(rater)
+    ballot = serving.next_battle(rater)
+    assert ballot is not None
+    return ballot.study.id
 
 
 def test_the_same_click_twice_is_one_vote_and_the_first_answer_stands(store: Database) -> None:
@@ -170,15 +172,25 @@ def test_undo_goes_back_step_by_step_and_forward_in_the_same_order(store: Databa
 
 
 def test_cant_judge_is_no_vote_and_gives_the_pair_back(store: Database) -> None:
-    experiment_id = study(n_models=2, votes_per_pair=1)
+    experiment_id = study(n_models=2, votes_per_pair=2)
     rater = person()
-    voting.cast_vote(rater, battle_of(rater), Answer.SKIP)
+    first = battle_of(rater)
+    voting.cast_vote(rater, first, Answer.SKIP)
     assert rows(store, "SELECT n_taken, n_votes FROM pair") == [(1, 0)]  # taken again by the next battle
     check_counts(store)
     voting.undo_vote(rater, experiment_id)
+    assert battle_of(rater) == first
     check_counts(store)
-    board = leaderboard.get_leaderboard(None, experiment_id)
-    assert board.n_votes == 0
+    assert leaderboard.get_leaderboard(None, experiment_id).n_votes == 0
+
+
+def test_a_skip_stands_when_its_pair_has_all_its_votes_by_now(store: Database) -> None:
+    experiment_id = study(n_models=2, votes_per_pair=1)
+    rater = person()
+    voting.cast_vote(rater, battle_of(rater), Answer.SKIP)
+    with pytest.raises(VoteRefusedError, match="has all its votes"):
+        voting.undo_vote(rater, experiment_id)
+    check_counts(store)
 
 
 def test_the_study_completes_when_every_pair_has_its_votes(store: Database) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.api.cookies import HEADER, delete_session_cookie, set_session_cookie
-from app.errors import BakeoffError, SignInError
+from app.errors import BakeoffError, ConflictError, SignInError
 from app.services import sign_in
 
 WRONG_LINKS = parse("20/minute")
@@ -36,17 +36,20 @@ def _page(title: str, text: str, status: int) -> HTMLResponse:
 async def join(request: Request) -> Response:
     """GET /auth/join?token=...: hand out a cookie for a link that works; 403 and a plain page for one that doesn't."""
     who = request.client.host if request.client else "unknown"
-    if not _limiter.test(WRONG_LINKS, who):
-        return _page("Too many tries", "Too many wrong links came from here. Wait a minute.", 429)
+    token, cookie = request.query_params.get("token", ""), request.headers.get(HEADER.decode())
     try:
-        token = await run_in_threadpool(sign_in.open_link, request.query_params.get("token", ""))
+        fresh = await run_in_threadpool(sign_in.follow_link, token, cookie)
     except SignInError as error:
-        _limiter.hit(WRONG_LINKS, who)
+        if not _limiter.hit(WRONG_LINKS, who):
+            return _page("Too many tries", "Too many wrong links came from here. Wait a minute.", 429)
         return _page("This link doesn't work", str(error), 403)
+    except ConflictError as error:
+        return _page("Somebody else is signed in", str(error), 409)
     except BakeoffError as error:
         return _page("Not available right now", str(error), 503)
     response = RedirectResponse("/", 303, headers=_QUIET)
-    set_session_cookie(response, token)
+    if fresh is not None:
+        set_session_cookie(response, fresh)
     return response
 
 

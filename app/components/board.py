@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from app.components import moment
 from app.components.axis import ELO, SHARE, Axis, Scale, make_axis
 from app.domain import ModelRating, Ranking, utc_now
 from app.services.leaderboard import Board
-from app.services.verdict import Verdict
+from app.services.verdict import Verdict, peers_of_first
 from app.stats.intervals import wilson_interval
 
 SORTS = ("Rank", "Model", "Organisation", "Win rate", "Both bad", "Votes")
@@ -55,15 +55,15 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def show_head(board: Board, verdict: Verdict, *, timezone: str | None = None) -> None:
+def show_head(board: Board, verdict: Verdict) -> None:
     """What the board rests on, the verdict as the page's title, and its explanation."""
     parts = [escape(board.title)]
     if board.n_votes:
-        parts.append(f"{counted(board.n_votes, 'vote')} by {counted(board.n_raters, 'rater')}")
+        raters = f" by {counted(board.n_raters, 'rater')}" if board.n_raters else ", raters unknown"
+        parts.append(f"{counted(board.n_votes, 'vote')}{raters}")
     if board.last_vote_at is not None:
-        local = board.last_vote_at.astimezone(ZoneInfo(timezone)) if timezone else board.last_vote_at
-        exact = f"{local:%Y-%m-%d %H:%M}{'' if timezone else ' UTC'}"
-        parts.append(f'last vote <time title="{exact}">{ago(board.last_vote_at, utc_now())}</time>')
+        when, exact = ago(board.last_vote_at, utc_now()), moment.minute(board.last_vote_at)
+        parts.append(f'last vote <time title="{exact}">{when}</time>')
     badge = '<b class="bo-badge">Simulated votes, not people</b>' if board.is_simulated else ""
     st.html(
         f'<div class="bo-verdict"><p class="bo-over">{" · ".join(parts)}{badge}</p>'
@@ -103,7 +103,7 @@ def show(board: Board, *, scale: Scale = ELO, sort: str = "Rank") -> None:
 def _legend(ranking: Ranking, rated: Sequence[ModelRating], *, has_lines: bool) -> str:
     if not any(model.rank_lower for model in rated):
         return ""
-    leading = sum(model.rank_lower == 1 for model in rated)
+    leading = len(peers_of_first(ranking))
     said = "In colour: first, or not told apart from the first. " if leading < len(rated) else ""
     if has_lines:
         said += "Below a line, every model is behind the one at the head of the group above it. "
@@ -145,7 +145,7 @@ def tier_starts(models: Sequence[ModelRating], ranking: Ranking) -> set[str]:
     "Behind" is a Holm-adjusted pair test at the ranking's confidence.
     """
     alpha = 1 - ranking.confidence
-    behind = {(pair.model_a, pair.model_b) for pair in ranking.pairs if pair.p_adjusted < alpha}
+    behind = {(pair.model_a, pair.model_b) for pair in ranking.pairs if pair.p_adjusted <= alpha}
     starts: set[str] = set()
     names = [model.model for model in models]
     head = 0
@@ -163,8 +163,10 @@ def _table(lines: list[_Line], ranking: Ranking, scale: Scale, starts: set[str])
     drawn = [x for line in lines for x in (line.value, line.lower, line.upper) if x is not None]
     axis = make_axis(drawn)
     has_intervals = any(line.lower is not None for line in lines)
+    peers, method = peers_of_first(ranking), ranking.method
     rows = "".join(
-        _row(line, axis, scale, starts_tier=line.model.model in starts, method=ranking.method) for line in lines
+        _row(line, axis, scale, leads=name in peers, starts_tier=name in starts, method=method)
+        for name, line in ((line.model.model, line) for line in lines)
     )
     classes = "bo-board" + ("" if any(line.organisation for line in lines) else " bo-no-org")
     is_share = scale is SHARE
@@ -203,9 +205,8 @@ def _grid(axis: Axis) -> str:
     return f"linear-gradient(to right,{','.join(stops)})"
 
 
-def _row(line: _Line, axis: Axis, scale: Scale, *, starts_tier: bool, method: str) -> str:
+def _row(line: _Line, axis: Axis, scale: Scale, *, leads: bool, starts_tier: bool, method: str) -> str:
     model = line.model
-    leads = model.rank_lower == 1 or (model.rank_lower is None and model.rank == 1)
     classes = " ".join(name for name, is_on in (("lead", leads), ("tier", starts_tier)) if is_on)
     rating = "–" if line.value is None else scale.write(line.value)
     win, bad = SHARE.text(model.win_rate or 0), SHARE.text(model.both_bad_rate or 0)

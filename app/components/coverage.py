@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from app.components import rows
 from app.domain import GenerationStatus
 from app.services.generations import Coverage
+
+if TYPE_CHECKING:  # loaded when a grid is drawn: together they are 90 MB, which a server of raters never needs
+    import altair as alt
+    import pandas as pd
 
 READY, EMPTY, MISSING = "ready", "empty", "missing"
 # What is well stays pale; a hole is the darkest thing on the page. Both palettes hold for colour-blind eyes.
@@ -71,22 +73,30 @@ def show(grid: Coverage, texts: dict[UUID, str]) -> None:
                 st.text(holes(grid, state))
 
 
-def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> alt.Chart:
+def _cells(grid: Coverage, texts: dict[UUID, str]) -> pd.DataFrame:
+    """One row per cell. Two models may share a name, so a number that the labels leave out tells rows apart."""
+    import pandas as pd  # noqa: PLC0415
+
     states = _states(grid)
-    names = {model: f"{i:04}{name}" for i, (model, name) in enumerate(grid.models)}
-    cells = pd.DataFrame(
+    return pd.DataFrame(
         [
             {
-                "model": names[model],
+                "model": f"{i:04}{name}",
                 "name": name,
                 "prompt": label,
                 "state": states[model, prompt],
                 "text": texts[prompt],
             }
-            for model, name in grid.models
+            for i, (model, name) in enumerate(grid.models)
             for prompt, label in grid.prompts
         ]
     )
+
+
+def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> alt.Chart:
+    import pandas  # noqa: F401, I001, PLC0415 - Altair fails when it meets one that another thread is still loading
+    import altair as alt  # noqa: PLC0415
+
     axis: dict[str, Any] = {
         "title": None,
         "domain": False,
@@ -94,34 +104,23 @@ def _chart(grid: Coverage, texts: dict[UUID, str], colours: dict[str, str]) -> a
         "labelColor": colours["text"],
         "labelFontSize": 12,
     }
-    # Two models may share a name, so the rows are told apart by a number that the labels leave out.
+    names: dict[str, Any] = {
+        "labelExpr": "slice(datum.value, 4)",
+        "labelLimit": 200,
+        "labelOverlap": False,
+        "labelBound": False,
+    }
+    top = alt.Axis(**axis, orient="top", labelAngle=0, labelOverlap=True)
+    left = alt.Axis(**axis, **names, labelFlush=False)
+    states = (READY, EMPTY, MISSING)
     chart: alt.Chart = (
-        alt.Chart(cells)
+        alt.Chart(_cells(grid, texts))
         .mark_rect(cornerRadius=2)
         .encode(
-            x=alt.X(
-                "prompt:N",
-                sort=None,
-                axis=alt.Axis(**axis, orient="top", labelAngle=0, labelOverlap=True),
-                scale=alt.Scale(paddingInner=0.12, paddingOuter=0),
-            ),
-            y=alt.Y(
-                "model:N",
-                sort=None,
-                axis=alt.Axis(
-                    **axis,
-                    labelExpr="slice(datum.value, 4)",
-                    labelLimit=200,
-                    labelOverlap=False,
-                    labelBound=False,
-                    labelFlush=False,
-                ),
-                scale=alt.Scale(paddingInner=0.16, paddingOuter=0),
-            ),
+            x=alt.X("prompt:N", sort=None, axis=top, scale=alt.Scale(paddingInner=0.12, paddingOuter=0)),
+            y=alt.Y("model:N", sort=None, axis=left, scale=alt.Scale(paddingInner=0.16, paddingOuter=0)),
             color=alt.Color(
-                "state:N",
-                scale=alt.Scale(domain=[READY, EMPTY, MISSING], range=[colours[s] for s in (READY, EMPTY, MISSING)]),
-                legend=None,
+                "state:N", scale=alt.Scale(domain=states, range=[colours[state] for state in states]), legend=None
             ),
             tooltip=[
                 alt.Tooltip("name:N", title="Model"),

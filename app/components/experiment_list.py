@@ -119,7 +119,7 @@ def _show_acts(study: ExperimentSummary, missing: Sequence[str], acts: Acts) -> 
     if study.status == ExperimentStatus.DRAFT:
         st.button("Discard", key=f"discard{key}", type="tertiary", on_click=acts.discard, args=args)
     if study.started_at is not None:
-        links.show_page("leaderboard", "Leaderboard", query={"experiment": study.key})
+        links.show_page("leaderboard", "Leaderboard", query={"study": study.key})
 
 
 def reason_key(experiment_id: UUID) -> str:

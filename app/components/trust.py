@@ -52,7 +52,9 @@ def _undecided(board: Board) -> tuple[str, str, str]:
 
 
 def _raters(board: Board) -> tuple[str, str, str]:
-    each = round(board.n_votes / max(1, board.n_raters))
+    if not board.n_raters:
+        return "Raters", "unknown", "The votes came from a file that doesn't name who cast them."
+    each = round(board.n_votes / board.n_raters)
     return "Raters", f"{board.n_raters:,}", f"{counted(each, 'vote')} each on average; one person is one taste."
 
 

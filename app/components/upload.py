@@ -88,4 +88,4 @@ def plain_name(file_name: str) -> str:
     """A name for what a file holds: its own without folders, ending and anything that isn't readable."""
     name = re.split(r"[\\/]", file_name)[-1]
     name = re.sub(r"\.\w{1,8}$", "", name)
-    return re.sub(r"[^\w ()+,&.-]+|_+", " ", name).strip(" .-")[:200]
+    return re.sub(r"(?:[^\w()+,&.-]|_)+", " ", name).strip(" .-")[:200]

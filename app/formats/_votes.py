@@ -97,10 +97,10 @@ def _outcome(record: Record, left: str | None) -> Outcome:
     word = record.name("winner", "outcome")
     if word is None:
         raise RowError("winner is missing or blank")
-    if word == "left":
-        word = left or "model_a"
-    elif word == "right":
-        word = _OPPOSITE[left or "model_a"]
+    if word in ("left", "right"):
+        if left is None and "left" in record.values and "model_a" in record.values:
+            raise RowError(f"winner says {word}, but the row does not say who stood on the left")
+        word = (left or "model_a") if word == "left" else _OPPOSITE[left or "model_a"]
     if word not in _OUTCOMES:
         known = ", ".join(["left", "right", *_OUTCOMES])
         raise RowError(f"{shown(word)} is not an outcome; the outcomes are {known}")

@@ -155,8 +155,8 @@ def _shared_pairs(have: dict[UUID, set[UUID]]) -> list[tuple[UUID, UUID]]:
 def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
     """Freeze the design and open the experiment for votes; raises InvalidInputError when the checklist isn't empty."""
     require(actor, Role.ADMIN)
-    now = utc_now()
     with database().write() as session:
+        now = utc_now()  # inside, so that no import that commits later carries an earlier time
         experiment = experiments.lock_experiment(session, experiment_id=experiment_id)
         if experiment.status != ExperimentStatus.DRAFT:
             raise ConflictError("This experiment was started already.")

@@ -121,12 +121,19 @@ def list_new_models(actor: Identity | None, rows: Iterable[ModelRow]) -> list[st
 
 
 def import_models(actor: Identity | None, stream: BinaryIO) -> ImportSummary:
-    """Store a file of models (name, organisation, licence ...); names that are stored already are left as they are."""
+    """Store a file of models (name, organisation, licence ...).
+
+    A model that is stored already keeps what it has; only what was blank is filled in, since models made by a file of
+    outputs begin with a name alone.
+    """
     require(actor, Role.ADMIN)
     rows, now = read_models(stream), utc_now()
     with database().write() as session:
         known = models.list_model_names(session)
         new = [row for row in rows if row.name not in known]
+        for row in rows:
+            if row.name in known:
+                models.fill_blanks(session, model_id=known[row.name], columns=_details(row))
         if new:
             models.add_models(session, rows=[_model_columns(row, now) for row in new])
             audit.add_event(
@@ -140,17 +147,13 @@ def import_models(actor: Identity | None, stream: BinaryIO) -> ImportSummary:
     return ImportSummary(len(new), len(rows) - len(new), len(new))
 
 
+def _details(row: ModelRow) -> dict[str, str]:
+    return {"provider_id": row.provider_id, "organisation": row.organisation, "licence": row.licence}
+
+
 def _model_columns(row: ModelRow, now: datetime) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "name": row.name,
-        "version": row.version,
-        "connector": "file",
-        "provider_id": row.provider_id,
-        "organisation": row.organisation,
-        "licence": row.licence,
-        "created_at": now,
-    }
+    named = {"id": new_id(), "name": row.name, "version": row.version, "connector": "file", "created_at": now}
+    return {**named, **_details(row)}
 
 
 def import_generations(actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID) -> ImportSummary:
@@ -160,8 +163,9 @@ def import_generations(actor: Identity | None, stream: BinaryIO, *, prompt_set_i
     is stored already is counted as known and left alone, so the same file twice is harmless.
     """
     require(actor, Role.ADMIN)
-    rows, now = _read_generations(stream), utc_now()
+    rows = _read_generations(stream)
     with database().write() as session:
+        now = utc_now()
         prompt_ids = _match_prompts(session, rows, prompt_set_id)
         fresh, known, unknown = _new_rows(session, rows, prompt_ids)
         if unknown:

@@ -79,7 +79,9 @@ def get_leaderboard(
         read = votes.list_outcomes if methods[method].NEEDS_ORDER else votes.count_outcomes
         rows = read(session, experiment_id=experiment_id, with_staff=with_staff)
     labels = _labels(arms)
-    comparisons = _to_comparisons(rows, pairs, labels, is_ordered=methods[method].NEEDS_ORDER)
+    # A row that stands for many votes has no order within it, and a method that needs one then says so.
+    is_ordered = methods[method].NEEDS_ORDER and all(row.weight == 1 for row in rows)
+    comparisons = _to_comparisons(rows, pairs, labels, is_ordered=is_ordered)
     ranking: Ranking = methods[method].rank(comparisons, confidence=confidence, ties=ties, both_bad=both_bad)
     names = tuple(row.model for row in ranking.models)
     place = [comparisons.models.index(name) for name in names]

@@ -20,7 +20,6 @@ from app.domain import (
     Study,
     utc_now,
 )
-from app.errors import NotFoundError
 from app.services.design import Design, get_design
 from app.services.pair_counts import forget_counts, get_counts
 from app.stats.balance import least_used
@@ -30,22 +29,6 @@ from db.engine import Session, database
 _RNG = SystemRandom()  # sides and pairs must not be foreseeable by anybody
 ON_SCREEN = (BattleStatus.OPEN, BattleStatus.WAITING)
 TAKES_VOTES = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
-
-
-def find_study(rater: Identity) -> UUID | None:
-    """The experiment that this person votes in: the one of the invite, else the running one that started last."""
-    if rater.experiment_id is not None:
-        return rater.experiment_id
-    with database().read() as session:
-        return experiments.find_running(session)
-
-
-def require_study(rater: Identity) -> UUID:
-    """As ``find_study``; raises NotFoundError when there is none."""
-    experiment_id = find_study(rater)
-    if experiment_id is None:
-        raise NotFoundError("There is no study to vote in.")
-    return experiment_id
 
 
 def next_battle(rater: Identity) -> Ballot | None:

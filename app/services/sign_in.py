@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.domain import Identity, Role, utc_now
-from app.errors import InvalidInputError, NotAllowedError, NotFoundError, SignInError
+from app.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError, SignInError
 from app.services.typed_text import checked_text
 from db import accounts, audit, experiments
 from db.engine import database
@@ -123,6 +123,31 @@ def open_link(token: str) -> str:
             session, token_hash=hash_token(cookie), invite_id=invite.id, now=now, expires_at=now + PENDING_LIFE
         )
     return cookie
+
+
+def follow_link(token: str, token_hash: str | None) -> str | None:
+    """Answer the GET of a link by a browser with this cookie: a fresh cookie token, or None to keep the one it has.
+
+    A person who opens their link again stays who they are. Raises ConflictError when somebody of another role is
+    signed in, SignInError when the link can't be used or the browser's account is blocked.
+    """
+    now = utc_now()
+    with database().read() as session:
+        row = accounts.find_session(session, token_hash=token_hash, now=now) if token_hash else None
+        invite = accounts.find_invite(session, token_hash=hash_token(token), now=now)
+        is_blocked = bool(token_hash) and accounts.is_blocked(session, token_hash=token_hash or "")
+    if is_blocked:
+        raise SignInError("This link is unknown, used up or expired. Ask for a new one.")
+    if row is not None and row.account_id is not None:
+        if invite is None:
+            return None
+        if Role(invite.role) != Role(row.role):
+            raise ConflictError(
+                f"You are signed in here as {row.name}. To use this link, sign out first or open it in another browser."
+            )
+        if invite.experiment_id in (None, row.experiment_id):
+            return None
+    return open_link(token)
 
 
 def identify(token_hash: str | None) -> Identity | None:

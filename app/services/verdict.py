@@ -38,7 +38,8 @@ def describe(ranking: Ranking) -> Verdict:
             f"{_count(ranking.n_votes, 'vote')} connect {len(rated)} of {len(ranking.models)} models in {len(groups)} "
             "groups. A model can only be ranked against models that votes connect it to, so each group stands alone.",
         )
-    leaders = [m for m in rated if m.rank_lower == 1]
+    peers = peers_of_first(ranking)
+    leaders = [m for m in rated if m.model in peers]
     if not any(m.rank_lower for m in rated):
         return _without_intervals(rated)
     return _one_board(ranking, rated, leaders)
@@ -87,6 +88,22 @@ def _one_board(ranking: Ranking, rated: list[ModelRating], leaders: list[ModelRa
         f"Of {len(rated)} models, {behind} {'is' if behind == 1 else 'are'} behind the leader {sure} for the whole "
         f"board; the {_others(len(others))} can't be told apart from it.{missing}",
     )
+
+
+def peers_of_first(ranking: Ranking) -> set[str]:
+    """The model on top and those that can't be told apart from it, by the tests of all pairs at once."""
+    rated = [model for model in ranking.models if model.n_votes]
+    if not rated:
+        return set()
+    first, alpha = rated[0].model, 1 - ranking.confidence
+    if not ranking.pairs:  # this method tests no pairs
+        return {model.model for model in rated if model.rank_lower == 1} or {first}
+    apart = {
+        test.model_a if test.model_b == first else test.model_b
+        for test in ranking.pairs
+        if first in (test.model_a, test.model_b) and test.p_adjusted <= alpha
+    }
+    return {model.model for model in rated if model.model not in apart}
 
 
 def _others(n: int) -> str:

@@ -81,6 +81,7 @@ def import_votes(
     title = checked_name(title, what="the title")
     hashed = Hashed(stream)
     rows, now = read_votes(cast("BinaryIO", hashed)), utc_now()
+    is_simulated = is_simulated or any(row.columns.get("input") == Input.SIMULATED for row in rows)
     n_votes = count_votes(rows)
     origin = f"These votes came from a file (SHA-256 {hashed.hexdigest()[:16]})."
     with database().write() as session:
@@ -267,7 +268,7 @@ def _columns(row: VoteRow, target: _Target) -> tuple[dict[str, Any], dict[str, A
         "voted_at": voted_at,
         "dwell_ms": None,
         "input": Input.SIMULATED if target.is_simulated else Input.FILE,
-        "is_staff": False,
+        "is_staff": row.columns.get("rater_group") == "staff",
         "is_late": False,
         "superseded_by": None,
     }

@@ -11,9 +11,12 @@ from uuid import UUID
 
 from app.domain import Act, Answer, BattleStatus, Identity, Input, Outcome, Receipt, Role, utc_now
 from app.errors import ConflictError, TooEarlyError, VoteRefusedError
+from app.services.pair_counts import forget_counts
 from app.services.serving import TAKES_VOTES, reserve_battle
 from db import audit, battles, experiments, votes
 from db.engine import Row, Session, database
+
+LONGEST_DWELL_MS = 24 * 3_600_000  # more is a page that stood open, and the column's integer ends at 24 days
 
 
 def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input = Input.SCREEN) -> Receipt:
@@ -31,7 +34,7 @@ def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input
             return Receipt.ALREADY_SAVED
         if battle.experiment_status not in TAKES_VOTES:
             raise ConflictError("This study has ended; it takes no votes any more.")
-        dwell_ms = round((now - battle.shown_at).total_seconds() * 1000)
+        dwell_ms = min(round((now - battle.shown_at).total_seconds() * 1000), LONGEST_DWELL_MS)
         is_early = 0 <= dwell_ms < battle.experiment_min_dwell_ms
         if is_early:
             battles.restart_dwell(session, battle_id=battle_id, now=now)
@@ -65,6 +68,8 @@ def _record(
     _move(session, battle, BattleStatus.SKIPPED if is_skip else BattleStatus.VOTED, now=now)
     taken = (0 if is_skip else 1) - (0 if is_late else 1)
     n_votes = battles.count_pair(session, pair_id=battle.pair_id, taken=taken, votes=0 if is_skip else 1)
+    if taken < 0:
+        forget_counts(battle.experiment_id)  # the pair has room again
     if n_votes >= battle.experiment_votes_per_pair:
         _complete_if_full(session, battle.experiment_id, now=now)
 
@@ -115,6 +120,10 @@ def undo_vote(rater: Identity, experiment_id: UUID) -> None:
             raise VoteRefusedError("There is nothing to take back.")
         battle = battles.get_for_vote(session, battle_id=last, rater_id=rater.account_id)
         was_vote = votes.get_live_act(session, battle_id=last) == Act.VOTE
+        if was_vote:
+            battles.count_pair(session, pair_id=battle.pair_id, taken=0, votes=-1)
+        elif not battles.take_pair(session, pair_id=battle.pair_id, quota=experiment.votes_per_pair):
+            raise VoteRefusedError("That pair has all its votes by now, so the skip stands.")
         votes.add_vote(
             session,
             battle_id=last,
@@ -128,4 +137,3 @@ def undo_vote(rater: Identity, experiment_id: UUID) -> None:
         )
         battles.put_aside(session, rater_id=rater.account_id, experiment_id=experiment_id)
         _move(session, battle, BattleStatus.OPEN, now=now)
-        battles.count_pair(session, pair_id=battle.pair_id, taken=0 if was_vote else 1, votes=-1 if was_vote else 0)
