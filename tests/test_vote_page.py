@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from app.discovery import find_plugins
 from app.domain import Role
 from tests.ballot_page import IDLE, BallotPage, acts, open_ballot
+from tests.protocol import Tab
 from tests.server import Server, Study
 
 # The longest dwell time there is; where a test votes in such a study, it makes the battle older. A short one could
@@ -198,10 +200,13 @@ def test_the_same_pair_is_there_after_the_server_was_killed_and_started_again(ba
     ballot.press("ArrowLeft")
     before = ballot.shown
     ballot.known += ["ERR_CONNECTION", "WebSocket"]
-    ballot.server.kill()
-    ballot.page.locator('[data-test-connection-state="CONNECTED"]').wait_for(state="detached")
-    ballot.server.start()
-    ballot.page.locator('[data-test-connection-state="CONNECTED"]').wait_for(timeout=30_000)
+    received: list[str | None] = []
+    ballot.page.on("websocket", lambda new: new.on("framereceived", lambda frame: received.append(Tab.kind_of(frame))))
+    ballot.server.restart()
+    deadline = time.monotonic() + 60
+    while "script_finished" not in received:  # the page is there all the time; this is it being drawn anew
+        assert time.monotonic() < deadline, received
+        ballot.page.wait_for_timeout(50)
     ballot.wait_for_battle()
     assert ballot.shown == before
     ballot.press("ArrowRight")
