@@ -23,8 +23,8 @@ def cast(token: str, answer: str) -> None:
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
-    said = "Skipped" if answer == Answer.SKIP else "Saved"
-    session.flash(said if receipt == Receipt.SAVED else "Your first answer to that pair is saved", "saved")
+    if receipt == Receipt.SAVED:
+        session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
 
 
 def undo() -> None:
