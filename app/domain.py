@@ -199,7 +199,6 @@ class BlindBattle:
     prompt: tuple[Message, ...]
     left: str
     right: str
-    answers: tuple[Answer, ...] = tuple(Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,22 +209,19 @@ class Study:
     title: str
     guidelines: str
     status: ExperimentStatus
-    min_dwell_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """One screen of the vote page: the study, the open battle (None when there is nothing to vote on) and progress.
 
-    ``quota`` is the number of votes asked of this rater, None where only the study's end limits it. ``can_undo`` says
-    that there is a last answer to take back.
+    ``quota`` is the number of votes asked of this rater, None where only the study's end limits it.
     """
 
     study: Study
     battle: BlindBattle | None
     n_votes: int
     quota: int | None
-    can_undo: bool
 
 
 class Receipt(StrEnum):

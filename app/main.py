@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config, net_util
-from streamlit.runtime import app_session
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from streamlit import config
 
+from app import tuning
 from app.api import assets, auth, health
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
@@ -47,42 +45,6 @@ def check_configuration() -> None:
             )
     if not config.get_option("server.allowedHosts"):
         raise ConfigurationError("Streamlit's server.allowedHosts is empty; start with `bakeoff serve`.")
-
-
-def send_without_delay() -> None:
-    """Set TCP_NODELAY on every connection: on the socket of `streamlit run` asyncio does not, which costs 40 ms."""
-    original = AutoHTTPProtocol.connection_made
-
-    def connection_made(self: Any, transport: Any) -> None:
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        original(self, transport)
-
-    AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
-
-
-def ask_no_other_host() -> None:
-    """Keep Streamlit from asking checkip.amazonaws.com for this machine's address before it refuses a foreign origin.
-
-    Anybody could have made it ask, and everybody would have waited up to two seconds for the answer each time.
-    """
-    net_util.get_internal_ip = net_util.get_external_ip = lambda: None
-
-
-def remember_theme() -> None:
-    """Build the theme's part of the message that opens every rerun once: it never changes, and took 2 ms each time."""
-    original, kept = app_session._populate_theme_msg, dict[str, bytes]()
-
-    def populate(msg: Any, section: str = "theme") -> None:
-        if section not in kept:
-            fresh = type(msg)()
-            original(fresh, section)
-            kept[section] = fresh.SerializeToString()
-        if kept[section]:
-            msg.MergeFromString(kept[section])
-
-    app_session._populate_theme_msg = populate
 
 
 def warm_up() -> None:
@@ -131,9 +93,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
         announce_first_admin()
     except BakeoffError as error:
         _refuse(error)
-    send_without_delay()
-    ask_no_other_host()
-    remember_theme()
+    tuning.adjust()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     hide_tokens()
     yield

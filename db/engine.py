@@ -28,10 +28,11 @@ from app.errors import BakeoffError, ConfigurationError
 from app.settings import get_settings
 from db.prepared import Peek
 
-__all__ = ["Database", "DatabaseUnavailable", "Row", "Session", "database", "open_database"]
+__all__ = ["Database", "DatabaseUnavailable", "Peek", "Row", "Session", "database", "open_database"]
 
 Row = SqlRow[Any]  # with Session, all that services need to name of SQLAlchemy
 BUSY_TIMEOUT_S = 10
+BEGIN = "BEGIN IMMEDIATE"
 _READ = {"sqlite_begin": "BEGIN DEFERRED"}
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # PostgreSQL's own default sees each statement's own moment
 
@@ -122,6 +123,20 @@ class Database:
                 yield Peek(connection, self.engine.dialect)
             finally:
                 connection.close()
+
+    @contextlib.contextmanager
+    def act(self) -> Iterator[Peek]:
+        """A transaction of prepared statements alone, without the cost of a session; commits like ``write``."""
+        held = self._lock.held() if self._lock else contextlib.nullcontext()
+        with held, self.peek() as peek:
+            if self.is_sqlite:
+                peek.driver.execute(BEGIN)
+            try:
+                yield peek
+                peek.driver.commit()
+            except BaseException:
+                peek.driver.rollback()
+                raise
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
@@ -228,7 +243,7 @@ def _sqlite_pragmas(mode: str) -> Callable[[Any, object], None]:
 
 def _sqlite_begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY_SNAPSHOT, whatever the time-out.
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", BEGIN))
 
 
 @functools.cache

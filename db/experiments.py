@@ -12,11 +12,22 @@ from sqlmodel import Session, col
 
 from app.domain import ExperimentStatus
 from app.errors import NotFoundError
+from db.prepared import Peek, Prepared
 from db.tables import Arm, Experiment, Model, Pair, PromptSet, tables_of
 
 arm, experiment, model, pair, prompt_set = tables_of(Arm, Experiment, Model, Pair, PromptSet)
 
-_GET = select(*experiment.c).where(experiment.c.id == bindparam("experiment_id"))
+_GET = Prepared(select(*experiment.c).where(experiment.c.id == bindparam("experiment_id")))
+_COMPLETE = Prepared(
+    update(experiment)
+    .where(experiment.c.id == bindparam("experiment"), experiment.c.status == ExperimentStatus.RUNNING)
+    .values(
+        status=ExperimentStatus.COMPLETED,
+        ended_at=bindparam("now"),
+        stop_reason="All pairs have their votes.",
+    )
+    .returning(experiment.c.id)
+)
 
 
 def add_experiment(session: Session, **values: Any) -> Experiment:
@@ -27,9 +38,9 @@ def add_experiment(session: Session, **values: Any) -> Experiment:
     return row
 
 
-def get_experiment(session: Session, *, experiment_id: UUID) -> Row[Any]:
+def get_experiment(session: Session | Peek, *, experiment_id: UUID) -> Any:
     """All columns of an experiment; raises NotFoundError."""
-    row = session.execute(_GET, {"experiment_id": experiment_id}).first()
+    row = _GET.first(session, experiment_id=experiment_id)
     if row is None:
         raise NotFoundError("There is no such experiment.")
     return row
@@ -120,12 +131,6 @@ def set_status(session: Session, *, experiment_id: UUID, status: ExperimentStatu
     session.execute(update(experiment).where(experiment.c.id == experiment_id).values(status=status, **values))
 
 
-def complete(session: Session, *, experiment_id: UUID, now: datetime) -> bool:
+def complete(session: Session | Peek, *, experiment_id: UUID, now: datetime) -> bool:
     """End a running experiment because its quota is full; False when it isn't running any more."""
-    done = session.execute(
-        update(experiment)
-        .where(experiment.c.id == experiment_id, experiment.c.status == ExperimentStatus.RUNNING)
-        .values(status=ExperimentStatus.COMPLETED, ended_at=now, stop_reason="All pairs have their votes.")
-        .returning(experiment.c.id)
-    )
-    return done.first() is not None
+    return _COMPLETE.first(session, experiment=experiment_id, now=now) is not None

@@ -69,7 +69,7 @@ def _result_conversion(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """A borrowed connection for single reads: no transaction is begun, and so none has to be ended."""
+    """A borrowed connection for prepared statements alone; ``Database`` says whether it is in a transaction."""
 
     driver: Any
     dialect: Dialect
@@ -94,6 +94,11 @@ class Prepared:
         """Run the statement; its first row or None."""
         rows = self.all(session, **values)
         return rows[0] if rows else None
+
+
+def dialect_of(session: Session | Peek) -> Dialect:
+    """Whose SQL the database behind a session or a borrowed connection speaks."""
+    return session.dialect if isinstance(session, Peek) else session.get_bind().dialect
 
 
 def _connection_of(session: Session | Peek) -> tuple[Any, Dialect]:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from app.domain import Act, Input, Outcome
 from db.columns import new_id
-from db.prepared import Prepared
+from db.prepared import Peek, Prepared
 from db.tables import Account, Battle, Experiment, Model, Pair, Prompt, PromptSet, Vote, tables_of
 
 account, battle, experiment, model, pair, prompt, prompt_set, vote = tables_of(
@@ -29,7 +29,7 @@ _LIVE = (vote.c.superseded_by.is_(None), vote.c.act == Act.VOTE)
 
 
 def add_vote(
-    session: Session,
+    session: Session | Peek,
     *,
     battle_id: UUID,
     revision: int,

@@ -19,16 +19,19 @@ PAGE = Page(title="Vote", section="Rate", role=Role.RATER, order=1)
 def cast(token: str, answer: str) -> None:
     """Store a click; it runs before the page is drawn, so "saved" appears only after the commit."""
     try:
-        receipt = voting.cast_vote(session.require(Role.RATER), UUID(token), Answer(answer))
+        rater = session.require(Role.RATER)
+        receipt, following = voting.cast_vote(rater, UUID(token), Answer(answer), drawn_at=session.drawn_at(token))
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
+    session.hand_over(following)
     if receipt == Receipt.SAVED:
         session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
 
 
 def undo() -> None:
     """Take the last answer back."""
+    session.hand_over(None)
     try:
         rater = session.require(Role.RATER)
         if (served := serving.next_battle(rater)) is not None:
@@ -46,7 +49,8 @@ def render() -> None:
         _ask_staff()
         return
     ballot.show_tools(undo=undo, show_guidelines=_show_guidelines)
-    _show_ballot()
+    with st.container(key="ballot"):  # outside of what is drawn anew, so that it is drawn once
+        _show_ballot()
 
 
 @st.dialog("Guidelines")
@@ -60,7 +64,7 @@ def _show_guidelines() -> None:
 @st.fragment
 def _show_ballot() -> None:
     try:
-        served = serving.next_battle(session.require(Role.RATER))
+        served = session.take_ballot() or serving.next_battle(session.require(Role.RATER))
     except SignInError:
         chrome.show_notice("You are signed out", "Open your link again. Every vote that said “Saved” is saved.")
         return
@@ -79,6 +83,7 @@ def _show_ballot() -> None:
             st.markdown(to_markdown(served.study.guidelines))
     ballot.show_battle(served.battle)
     ballot.show_bar(served.battle, cast=cast)
+    session.note_drawn(str(served.battle.id))
 
 
 def _ask_staff() -> None:

@@ -15,8 +15,8 @@ from tests.server import Server
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _BATTLE = """() => {
-  const prompt = document.querySelector('[class*="st-key-prompt-"]');
-  return prompt && [...prompt.classList].find((c) => c.startsWith("st-key-prompt-")).slice("st-key-prompt-".length);
+  const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
+  return answer && [...answer.classList].find((c) => c.startsWith("st-key-left-")).slice("st-key-left-".length);
 }"""
 # Another battle is there, it can be voted on, and nothing is left of the one before it.
 _READY = f"""(old) => {{
@@ -62,8 +62,8 @@ class BallotPage:
     @property
     def shown(self) -> tuple[str, ...]:
         """The battle on the screen: its id, and what the prompt, the left and the right side say."""
-        parts = ["st-key-prompt-", "st-key-left-answer-", "st-key-right-answer-"]
-        return self.battle, *(" ".join(self.page.locator(f'[class*="{part}"]').inner_text().split()) for part in parts)
+        parts = [self.page.locator(f".st-key-ballot > :nth-last-child({place})") for place in (4, 3, 2)]
+        return self.battle, *(" ".join(part.inner_text().split()) for part in parts)
 
     def answer(self, label: str) -> Locator:
         """A button of the bar."""

@@ -38,6 +38,7 @@ class Rows:
     """A study with an open battle of one rater and a voted and a skipped one of theirs."""
 
     def __init__(self, store: Database) -> None:
+        self.is_postgresql = not store.is_sqlite
         self.study = study(n_models=2, n_prompts=6)
         self.rater = person()
         for answer in (Answer.LEFT, Answer.SKIP):
@@ -65,7 +66,7 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
         {"token_hash": rows.token_hash, "now": NOW + timedelta(days=400)},
     ],
     "db.battles._MINE": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}],
-    "db.battles._SCREEN": lambda rows: [
+    "db.screens._SCREEN": lambda rows: [
         {"rater_id": rows.rater.account_id, "experiment_id": rows.study},
         {"rater_id": rows.rater.account_id, "experiment_id": None},
         {"rater_id": new_id(), "experiment_id": rows.study},
@@ -74,6 +75,11 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
     "db.battles._FOR_VOTE": lambda rows: [{"battle_id": rows.open, "rater_id": rows.rater.account_id}],
     "db.battles._TAKEN": lambda rows: [{"experiment_id": rows.study}],
     "db.battles._SERVED": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}],
+    "db.battles._COUNT_SERVED": lambda rows: [
+        {"rater_id": rows.rater.account_id, "experiment_id": rows.study},
+        {"rater_id": new_id(), "experiment_id": rows.study},
+    ],
+    "db.screens._CONTENT": lambda rows: [{"battle_id": rows.open}],
     "db.battles._SIDES": lambda rows: [{"pair_id": rows.pair}],
     "db.battles._HAS_ROOM": lambda rows: [
         {"experiment_id": rows.study, "quota": 10},
@@ -83,6 +89,28 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
     "db.battles._COUNT_PAIR": lambda rows: [{"pair": rows.pair, "taken": -1, "votes": 3}],
     "db.battles._SET_STATUS": lambda rows: [
         {"battle": rows.open, "to": BattleStatus.VOTED, "shown": NOW, "lease": NOW + timedelta(hours=1), "revisions": 2}
+    ],
+    "db.battles._SHOW_AGAIN": lambda rows: [{"battle": rows.open, "shown": NOW, "lease": NOW}],
+    "db.battles._RENEW_LEASE": lambda rows: [{"battle": rows.open, "lease": NOW}],
+    "db.battles._RESTART_DWELL": lambda rows: [{"battle": rows.open, "shown": NOW}],
+    "db.battles._LOCK_EXPERIMENT": lambda rows: [{"experiment_id": rows.study}] if rows.is_postgresql else [],
+    "db.battles._LOCK_OF_BATTLE": lambda rows: [{"battle_id": rows.open}] if rows.is_postgresql else [],
+    "db.experiments._GET": lambda rows: [{"experiment_id": rows.study}, {"experiment_id": new_id()}],
+    "db.experiments._COMPLETE": lambda rows: [{"experiment": rows.study, "now": NOW}],
+    "db.audit._LOCK": lambda rows: [{}] if rows.is_postgresql else [],
+    "db.audit._LAST": lambda rows: [{}],
+    "db.audit._INSERT": lambda rows: [
+        {
+            "id": new_id(),
+            "sequence": 1_000,
+            "at": NOW,
+            "actor_id": rows.rater.account_id,
+            "action": "experiment.complete",
+            "subject": "study",
+            "details": {"n": 1},
+            "previous_hash": "",
+            "hash": "ab",
+        }
     ],
     "db.battles._EXPIRE": lambda rows: [{"study": rows.study, "now": NOW + timedelta(days=400)}],
     "db.battles._INSERT": lambda rows: [
@@ -158,7 +186,8 @@ def test_prepared_statements_do_what_sqlalchemy_does(store: Database) -> None:
             assert typed(ours) == typed(theirs), name
             assert after_ours == after_theirs, name
             found_any |= {name} if ours or after_ours != untouched(store) else set()
-    assert found_any == PREPARED.keys()
+    asleep = {name for name in PREPARED if "_LOCK" in name} if store.is_sqlite else set()  # one writer needs no lock
+    assert found_any == PREPARED.keys() - asleep
 
 
 def _replacement(store: Database, rows: Rows) -> UUID:
@@ -176,10 +205,10 @@ def untouched(store: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_a_peek_reads_the_same_as_a_session(store: Database) -> None:
     found = Rows(store)
-    (values, *_) = EXAMPLES["db.battles._SCREEN"](found)
+    (values, *_) = EXAMPLES["db.screens._SCREEN"](found)
     with store.peek() as peek, store.read() as session:
-        assert typed(PREPARED["db.battles._SCREEN"].all(peek, **values)) == typed(
-            PREPARED["db.battles._SCREEN"].all(session, **values)
+        assert typed(PREPARED["db.screens._SCREEN"].all(peek, **values)) == typed(
+            PREPARED["db.screens._SCREEN"].all(session, **values)
         )
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Set
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from app.sampling.uniform import draw
+from app.sampling import uniform
+
+
+def draw(taken: list[int], excluded: Set[int], seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
+    """``uniform.draw`` with the excluded and what was seen by position."""
+    is_excluded = np.array([i in excluded for i in range(len(taken))], np.bool_)
+    n_seen = np.array([seen.get(i, 0) for i in range(len(taken))], np.int64)
+    return uniform.draw(np.array(taken, np.int64), is_excluded, n_seen, rng)
 
 
 def test_pairs_with_equal_counts_are_drawn_with_equal_chance() -> None:

@@ -83,8 +83,8 @@ def test_the_same_click_twice_is_one_vote_and_the_first_answer_stands(store: Dat
     study()
     rater = person()
     battle_id = battle_of(rater)
-    assert voting.cast_vote(rater, battle_id, Answer.TIE) == Receipt.SAVED
-    assert voting.cast_vote(rater, battle_id, Answer.LEFT) == Receipt.ALREADY_SAVED
+    assert voting.cast_vote(rater, battle_id, Answer.TIE)[0] == Receipt.SAVED
+    assert voting.cast_vote(rater, battle_id, Answer.LEFT)[0] == Receipt.ALREADY_SAVED
     assert rows(store, "SELECT outcome FROM vote") == [("tie",)]
     check_counts(store)
 
@@ -95,7 +95,7 @@ def test_fifty_clicks_at_once_on_one_battle_are_one_vote(store: Database) -> Non
     battle_id = battle_of(rater)
     answers = [Answer.LEFT, Answer.RIGHT] * 25
     with ThreadPoolExecutor(8) as pool:
-        receipts = list(pool.map(lambda answer: voting.cast_vote(rater, battle_id, answer), answers))
+        receipts = list(pool.map(lambda answer: voting.cast_vote(rater, battle_id, answer)[0], answers))
     assert receipts.count(Receipt.SAVED) == 1
     assert rows(store, "SELECT count(*) FROM vote") == [(1,)]
     assert rows(store, "SELECT count(*) FROM battle WHERE status = 'open'") == [(1,)]
@@ -114,7 +114,7 @@ def test_a_vote_before_the_dwell_time_is_refused_and_starts_the_clock_anew(store
         session.connection().execute(
             text("UPDATE battle SET shown_at = :then"), {"then": sql_time(store, minutes_ago=2)}
         )
-    assert voting.cast_vote(rater, battle_id, Answer.LEFT) == Receipt.SAVED
+    assert voting.cast_vote(rater, battle_id, Answer.LEFT)[0] == Receipt.SAVED
 
 
 def sql_time(store: Database, *, minutes_ago: float) -> object:
@@ -140,7 +140,7 @@ def test_undo_shows_that_battle_again_and_then_the_one_that_waited(store: Databa
     voting.undo_vote(rater, rater_study(rater))
     assert battle_of(rater) == first
     check_counts(store)
-    assert voting.cast_vote(rater, first, Answer.RIGHT) == Receipt.SAVED
+    assert voting.cast_vote(rater, first, Answer.RIGHT)[0] == Receipt.SAVED
     assert battle_of(rater) == second
     acts = rows(store, "SELECT revision, act, superseded_by IS NULL FROM vote ORDER BY revision")
     assert [(n, act, bool(is_live)) for n, act, is_live in acts] == [
@@ -228,7 +228,7 @@ def test_paused_takes_votes_on_open_battles_and_hands_out_no_new_ones(store: Dat
     rater, late = person(), person()
     battle_id = battle_of(rater)
     experiments.pause_experiment(None, experiment_id)
-    assert voting.cast_vote(rater, battle_id, Answer.LEFT) == Receipt.SAVED
+    assert voting.cast_vote(rater, battle_id, Answer.LEFT)[0] == Receipt.SAVED
     for who in (rater, late):
         ballot = serving.next_battle(person(experiment_id=experiment_id) if who is late else who)
         assert ballot is None or ballot.battle is None
@@ -257,7 +257,7 @@ def test_an_absent_raters_battle_goes_back_and_a_late_vote_is_kept_and_marked(st
         )
     pair_counts.forget_counts(experiment_id)
     on_time = battle_of(present)
-    assert voting.cast_vote(absent, taken, Answer.LEFT) == Receipt.SAVED
+    assert voting.cast_vote(absent, taken, Answer.LEFT)[0] == Receipt.SAVED
     assert rows(store, "SELECT is_late FROM vote")[0][0] in (True, 1)
     check_counts(store)
     with pytest.raises(ConflictError):  # the late vote filled the quota of one, which ended the study

@@ -23,11 +23,11 @@
 
   let shown = "";
   new MutationObserver(() => {
-    const prompt = document.querySelector('[class*="st-key-prompt-"]');
-    const name = prompt ? [...prompt.classList].find((c) => c.startsWith("st-key-prompt-")) : "";
+    const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
+    const name = answer ? [...answer.classList].find((c) => c.startsWith("st-key-left-")) : "";
     if (name === shown) return;
     shown = name;
-    for (const part of document.querySelectorAll('[class*="-answer-"], [class*="st-key-prompt-"]')) part.scrollTop = 0;
+    for (const part of document.querySelector(".st-key-ballot")?.children ?? []) part.scrollTop = 0;
     document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0);
   }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
 })();

@@ -1,7 +1,7 @@
 """The battle on the rater's screen and the bar below it; knows sides, never models.
 
-Every element costs time on every vote, so there are as few as can be: names of the sides and the layout are in the
-style sheet. All keys are made of the battle's id alone.
+Every element costs time on every vote, so there are as few as can be: names of the sides, their frames and the layout
+are in the style sheet. All keys are made of the battle's id alone.
 """
 
 from __future__ import annotations
@@ -61,19 +61,16 @@ def _bar(ballot: Ballot) -> str:
 
 
 def show_battle(battle: BlindBattle) -> None:
-    """The prompt over the two answers."""
-    with st.container(key="battle"):
-        with st.container(border=True, key=f"prompt-{battle.id}"):
-            if len(battle.prompt) == 1:
-                st.markdown(to_markdown(battle.prompt[0].content))
-            else:
-                for message in battle.prompt:
-                    with st.chat_message("user" if message.role == "user" else "assistant"):
-                        st.markdown(to_markdown(message.content))
-        with st.container(border=True, key=f"left-answer-{battle.id}"):
-            st.markdown(to_markdown(battle.left))
-        with st.container(border=True, key=f"right-answer-{battle.id}"):
-            st.markdown(to_markdown(battle.right))
+    """The prompt over the two answers; the style sheet knows them by their places before the bar."""
+    if len(battle.prompt) == 1:
+        st.markdown(to_markdown(battle.prompt[0].content))
+    else:
+        with st.container():
+            for message in battle.prompt:
+                with st.chat_message("user" if message.role == "user" else "assistant"):
+                    st.markdown(to_markdown(message.content))
+    st.markdown(to_markdown(battle.left))
+    st.markdown(to_markdown(battle.right))
 
 
 def show_bar(battle: BlindBattle, *, cast: Callable[[str, str], None]) -> None:

@@ -6,8 +6,10 @@ database anew on every rerun and every vote.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -15,7 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.components import note
-from app.domain import Identity, Role
+from app.domain import Ballot, Identity, Role, utc_now
 from app.errors import NotAllowedError, SignInError
 from app.services import sign_in
 
@@ -25,6 +27,9 @@ _LINK = "bakeoff_link"
 _FORM = "bakeoff_form"
 _MISTAKES = "bakeoff_mistakes"
 _KEPT = "bakeoff_kept"
+_BALLOT = "bakeoff_ballot"
+_DRAWN = "bakeoff_drawn"
+_HANDED_S = 3.0  # a ballot handed over longer ago was left lying by a run that never drew it
 
 T = TypeVar("T")
 
@@ -107,6 +112,29 @@ def kept_link(place: str) -> str | None:
 def forget_link(place: str) -> None:
     """Show the link no more."""
     st.session_state.pop(f"{_LINK}-{place}", None)
+
+
+def hand_over(ballot: Ballot | None) -> None:
+    """Give the run that draws the page what the click before it has already looked up; None gives nothing."""
+    st.session_state[_BALLOT] = (time.monotonic(), ballot)
+
+
+def take_ballot() -> Ballot | None:
+    """What the click of this very run has looked up, once."""
+    handed_at, ballot = st.session_state.pop(_BALLOT, (0.0, None))
+    return ballot if time.monotonic() - handed_at < _HANDED_S else None
+
+
+def note_drawn(token: str) -> None:
+    """Remember when this tab's page with this battle was drawn; drawing it again changes nothing."""
+    if st.session_state.get(_DRAWN, ("", None))[0] != token:
+        st.session_state[_DRAWN] = (token, utc_now())
+
+
+def drawn_at(token: str) -> datetime | None:
+    """When this tab's page with this battle was drawn first; None when it was another battle's."""
+    drawn, moment = st.session_state.get(_DRAWN, ("", None))
+    return moment if drawn == token else None
 
 
 def choose(key: str, value: object) -> None:

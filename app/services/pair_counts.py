@@ -11,9 +11,12 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.domain import utc_now
 from db import battles
-from db.engine import Session
+from db.engine import Peek, Session
 
 MAX_AGE_S = 1.0
 _boards: dict[UUID, _Board] = {}
@@ -23,10 +26,10 @@ _lock = threading.Lock()
 @dataclass(slots=True)
 class _Board:
     loaded_at: float
-    n_taken: list[int]
+    n_taken: NDArray[np.int64]
 
 
-def get_counts(session: Session, experiment_id: UUID) -> list[int]:
+def get_counts(session: Session | Peek, experiment_id: UUID) -> NDArray[np.int64]:
     """Votes and open battles of each pair, by position; at most a second old. The caller counts its own draw in it.
 
     Battles whose lease has run out go back to the pool first.
@@ -34,7 +37,7 @@ def get_counts(session: Session, experiment_id: UUID) -> list[int]:
     board = _boards.get(experiment_id)
     if board is None or time.monotonic() - board.loaded_at > MAX_AGE_S:
         battles.release_expired(session, experiment_id=experiment_id, now=utc_now())
-        board = _Board(time.monotonic(), battles.list_taken(session, experiment_id=experiment_id))
+        board = _Board(time.monotonic(), np.array(battles.list_taken(session, experiment_id=experiment_id), np.int64))
         with _lock:
             _boards[experiment_id] = board
     return board.n_taken

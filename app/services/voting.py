@@ -9,49 +9,66 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.domain import Act, Answer, BattleStatus, Identity, Input, Outcome, Receipt, Role, utc_now
+from app.domain import Act, Answer, Ballot, BattleStatus, Identity, Input, Outcome, Receipt, Role, utc_now
 from app.errors import ConflictError, TooEarlyError, VoteRefusedError
 from app.services.pair_counts import forget_counts
-from app.services.serving import TAKES_VOTES, reserve_battle
+from app.services.serving import TAKES_VOTES, reserve_ballot
 from db import audit, battles, experiments, votes
-from db.engine import Row, Session, database
+from db.engine import Peek, Row, Session, database
 
 LONGEST_DWELL_MS = 24 * 3_600_000  # more is a page that stood open, and the column's integer ends at 24 days
 
 
-def cast_vote(rater: Identity, battle_id: UUID, answer: Answer, *, input_: Input = Input.SCREEN) -> Receipt:
+def cast_vote(
+    rater: Identity,
+    battle_id: UUID,
+    answer: Answer,
+    *,
+    input_: Input = Input.SCREEN,
+    drawn_at: datetime | None = None,
+) -> tuple[Receipt, Ballot | None]:
     """Store what the rater said about a battle and reserve the next one; committed when this returns.
 
     The first answer to a battle wins: a second one (a double click, another tab) returns ALREADY_SAVED and changes
-    nothing. Raises TooEarlyError before the minimum dwell time, whose count then begins anew, so that a key held down
-    stays one vote; NotFoundError for somebody else's battle; ConflictError when the study takes no votes any more.
+    nothing. The ballot is what to show next, None when that must be looked up. The dwell time counts from the
+    reservation or from ``drawn_at``, when the page was drawn, whichever is later. Raises TooEarlyError before its
+    minimum; the count then begins anew, so that a key held down stays one vote; NotFoundError for somebody else's
+    battle; ConflictError when the study takes no votes any more.
     """
-    now = utc_now()
-    with database().write() as session:
+    now, ballot = utc_now(), None
+    with database().act() as session:
         battles.lock_voting(session, battle_id=battle_id)
         battle = battles.get_for_vote(session, battle_id=battle_id, rater_id=rater.account_id)
         if battle.status in {BattleStatus.VOTED, BattleStatus.SKIPPED}:
-            return Receipt.ALREADY_SAVED
+            return Receipt.ALREADY_SAVED, None
         if battle.experiment_status not in TAKES_VOTES:
             raise ConflictError("This study has ended; it takes no votes any more.")
-        dwell_ms = min(round((now - battle.shown_at).total_seconds() * 1000), LONGEST_DWELL_MS)
+        seen_at = max(battle.shown_at, drawn_at) if drawn_at else battle.shown_at
+        dwell_ms = min(round((now - seen_at).total_seconds() * 1000), LONGEST_DWELL_MS)
         is_early = 0 <= dwell_ms < battle.experiment_min_dwell_ms
         if is_early:
             battles.restart_dwell(session, battle_id=battle_id, now=now)
-        else:
-            _record(session, rater, battle, answer, now=now, dwell_ms=max(dwell_ms, 0), input_=input_)
+        elif _record(session, rater, battle, answer, now=now, dwell_ms=max(dwell_ms, 0), input_=input_):
             rules = {name: getattr(battle, f"experiment_{name}") for name in battles.RULES}
-            reserve_battle(session, rater, battle.experiment_id, rules)
+            ballot = reserve_ballot(session, rater, rules)
     if is_early:
         raise TooEarlyError(
             f"Not saved: that came {dwell_ms / 1000:.1f} s after the pair appeared. Read both sides, then vote."
         )
-    return Receipt.SAVED
+    return Receipt.SAVED, ballot
 
 
 def _record(
-    session: Session, rater: Identity, battle: Row, answer: Answer, *, now: datetime, dwell_ms: int, input_: Input
-) -> None:
+    session: Session | Peek,
+    rater: Identity,
+    battle: Row,
+    answer: Answer,
+    *,
+    now: datetime,
+    dwell_ms: int,
+    input_: Input,
+) -> bool:
+    """Store the answer; whether the study still takes votes after it."""
     is_skip, is_late = answer == Answer.SKIP, battle.status == BattleStatus.EXPIRED
     votes.add_vote(
         session,
@@ -70,11 +87,10 @@ def _record(
     n_votes = battles.count_pair(session, pair_id=battle.pair_id, taken=taken, votes=0 if is_skip else 1)
     if taken < 0:
         forget_counts(battle.experiment_id)  # the pair has room again
-    if n_votes >= battle.experiment_votes_per_pair:
-        _complete_if_full(session, battle.experiment_id, now=now)
+    return n_votes < battle.experiment_votes_per_pair or not _complete_if_full(session, battle.experiment_id, now=now)
 
 
-def _move(session: Session, battle: Row, status: BattleStatus, *, now: datetime) -> None:
+def _move(session: Session | Peek, battle: Row, status: BattleStatus, *, now: datetime) -> None:
     battles.set_status(
         session,
         battle_id=battle.id,
@@ -85,14 +101,15 @@ def _move(session: Session, battle: Row, status: BattleStatus, *, now: datetime)
     )
 
 
-def _complete_if_full(session: Session, experiment_id: UUID, *, now: datetime) -> None:
+def _complete_if_full(session: Session | Peek, experiment_id: UUID, *, now: datetime) -> bool:
     experiment = experiments.get_experiment(session, experiment_id=experiment_id)
     if battles.has_room(session, experiment_id=experiment_id, quota=experiment.votes_per_pair):
-        return
+        return False
     if experiments.complete(session, experiment_id=experiment_id, now=now):
         audit.add_event(
             session, at=now, actor_id=None, action="experiment.complete", subject=experiment.key, details={}
         )
+    return True
 
 
 def to_outcome(answer: Answer, *, is_a_left: bool) -> Outcome:

@@ -1,0 +1,66 @@
+"""What each rater was served, kept in memory: it only grows, and to read hundreds of rows cost more than the vote.
+
+It only guides which battle is drawn. The database's own count, read in the same transaction, tells whether it is
+complete; when it isn't (another process served this rater, a transaction was rolled back) it is read anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.services.design import Design
+from db import battles
+from db.engine import Peek, Session
+
+KEPT = 1024  # 15 kB each on a board of 59 models
+_kept: dict[tuple[UUID, UUID], History] = {}
+_lock = threading.Lock()
+
+
+@dataclass(slots=True)
+class History:
+    """How often a rater met each pair (``n_seen``, by position) and each prompt, and on which prompts each pair.
+
+    ``is_exhausted`` marks the pairs that were shown to them on every prompt there is.
+    """
+
+    n_seen: NDArray[np.int64]
+    is_exhausted: NDArray[np.bool_]
+    n_battles: int = 0
+    prompts: Counter[UUID] = field(default_factory=Counter)
+    had: dict[int, set[UUID]] = field(default_factory=dict)
+
+    def add(self, design: Design, position: int, prompt_id: UUID) -> None:
+        """Count one more battle."""
+        self.n_battles += 1
+        self.n_seen[position] += 1
+        self.is_exhausted[position] = self.n_seen[position] >= len(design.prompts[position])
+        self.prompts[prompt_id] += 1
+        self.had.setdefault(position, set()).add(prompt_id)
+
+
+def get_history(
+    session: Session | Peek, design: Design, *, rater_id: UUID, experiment_id: UUID, n_served: int
+) -> History:
+    """What this rater was served so far; ``n_served`` is the database's count. The caller adds its own draw to it."""
+    key = (rater_id, experiment_id)
+    history = _kept.get(key)
+    if history is None or history.n_battles != n_served:
+        history = History(np.zeros(len(design.pairs), np.int64), np.zeros(len(design.pairs), np.bool_))
+        for row in battles.list_served(session, rater_id=rater_id, experiment_id=experiment_id):
+            history.add(design, design.position[row.pair_id], row.prompt_id)
+        _keep(key, history)
+    return history
+
+
+def _keep(key: tuple[UUID, UUID], history: History) -> None:
+    with _lock:
+        _kept[key] = history
+        while len(_kept) > KEPT:
+            del _kept[next(iter(_kept))]
