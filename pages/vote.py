@@ -49,8 +49,7 @@ def render() -> None:
         _ask_staff()
         return
     ballot.show_tools(undo=undo, show_guidelines=_show_guidelines)
-    with st.container(key="ballot"):  # outside of what is drawn anew, so that it is drawn once
-        _show_ballot()
+    _show_ballot()
 
 
 @st.dialog("Guidelines")

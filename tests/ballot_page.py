@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from playwright.sync_api import BrowserContext, Locator, Page
-from sqlmodel import col, update
 
-from app.domain import utc_now
-from db.tables import Battle
 from tests.server import Server
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
@@ -62,7 +58,10 @@ class BallotPage:
     @property
     def shown(self) -> tuple[str, ...]:
         """The battle on the screen: its id, and what the prompt, the left and the right side say."""
-        parts = [self.page.locator(f".st-key-ballot > :nth-last-child({place})") for place in (4, 3, 2)]
+        parts = [
+            self.page.locator(f".stVerticalBlock:has(> * > .st-key-bar) > :nth-last-child({place})")
+            for place in (4, 3, 2)
+        ]
         return self.battle, *(" ".join(part.inner_text().split()) for part in parts)
 
     def answer(self, label: str) -> Locator:
@@ -75,10 +74,9 @@ class BallotPage:
         self.page.keyboard.press(key)
         return self.wait_for_battle(other_than=old)
 
-    def age(self) -> None:
-        """Let the battle have been on the screen for five minutes, so that no dwell time stands against a vote."""
-        then = utc_now() - timedelta(minutes=5)
-        self.server.execute(update(Battle).where(col(Battle.id) == UUID(self.battle)).values(shown_at=then))
+    def wait_out(self, dwell_ms: int) -> None:
+        """Look at the battle for as long as the dwell time demands."""
+        self.page.wait_for_timeout(dwell_ms + 100)
 
     def hold(self, key: str, *, milliseconds: int = 2000) -> None:
         """Keep a key down; the browser repeats it about thirty times a second."""

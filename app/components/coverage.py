@@ -62,7 +62,7 @@ def show(grid: Coverage, texts: dict[UUID, str]) -> None:
         for state, count in n.items()
         if count
     )
-    st.html(f'<div class="bo-legend">{legend}</div>')
+    st.html(f'<div class="bo-key">{legend}</div>')
     if len(grid.models) <= _MOST_MODELS and len(grid.prompts) <= _MOST_PROMPTS:
         st.altair_chart(_chart(grid, texts, _COLOURS[kind]), alt=describe(grid), key="coverage-grid")
     else:
