@@ -14,8 +14,10 @@ help:  ## list the targets
 demo: .venv/app  ## start with sample data in ./demo-data, ready to vote
 	@.venv/bin/bakeoff demo
 
-serve: .venv/app  ## start with your own data in ./data
-	@.venv/bin/bakeoff serve
+HOST ?= 127.0.0.1
+PORT ?= 8501
+serve: .venv/app  ## start with your own data in ./data; HOST=0.0.0.0 PORT=80 for others to reach it
+	@.venv/bin/bakeoff serve --host $(HOST) --port $(PORT)
 
 test: .venv/test  ## run all tests and static checks
 	@.venv/bin/python -m tests.browser

@@ -148,6 +148,7 @@ def invite(
     uses: Annotated[int, typer.Option(min=1, help="How many people may use the link.")] = 1,
     days: Annotated[float, typer.Option(help="How long the link works.")] = 14,
     label: Annotated[str, typer.Option(help="A note for the list of invites.")] = "",
+    port: Annotated[int, typer.Option(help="Port that the link names; the server's own.")] = 8501,
     as_json: Json = False,
 ) -> None:
     """Print a sign-in link.
@@ -159,7 +160,7 @@ def invite(
     system.prepare_database()
     experiment_id = experiments.find_experiment(None, experiment) if experiment else None
     path = sign_in.create_invite(None, role=role, label=label, experiment_id=experiment_id, max_uses=uses, days=days)
-    link = _base_url("127.0.0.1", 8501) + path
+    link = _base_url("127.0.0.1", port) + path
     print(json.dumps({"link": link, "role": role.value, "uses": uses, "days": days}) if as_json else link)  # noqa: T201
 
 
@@ -262,7 +263,8 @@ def import_votes(
     prompt_set_id = _prompt_set(prompt_set)[0] if prompt_set else None
     with file.open("rb") as stream:
         done = vote_files.import_votes(None, stream, title=title, prompt_set_id=prompt_set_id)  # type: ignore[arg-type]
-    out.print(f"{done.key}: {done.n_votes:,} votes by {done.n_raters:,} raters on {done.n_models:,} models stored.")
+    state = "stored" if done.is_new else "stored already"
+    out.print(f"{done.key}: {done.n_votes:,} votes by {done.n_raters:,} raters on {done.n_models:,} models {state}.")
 
 
 @export_app.command("votes")

@@ -23,13 +23,6 @@ class Outcome(StrEnum):
     BOTH_BAD = "both_bad"
 
 
-class Side(StrEnum):
-    """A place on the rater's screen, kept apart from model_a and model_b."""
-
-    LEFT = "left"
-    RIGHT = "right"
-
-
 class Answer(StrEnum):
     """What a rater can say about the two sides on the screen; ``skip`` is "can't judge" and carries no outcome."""
 

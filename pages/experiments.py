@@ -10,7 +10,7 @@ import streamlit as st
 from app.components import experiment_form, experiment_list, invite_link, note, session, upload, vote_upload
 from app.components.page import Page
 from app.domain import ExperimentStatus, Identity, Role
-from app.errors import BakeoffError, InvalidInputError
+from app.errors import BadFileError, BakeoffError, InvalidInputError
 from app.services import drafts, experiments, generations, prompt_sets, sign_in, vote_files
 
 PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, order=1)
@@ -109,6 +109,9 @@ def store_votes() -> None:
         done = vote_files.import_votes(
             session.require(Role.ADMIN), file, title=title or "", prompt_set_id=prompt_set_id
         )
+    except BadFileError as error:  # the file changed between its preview and now
+        session.flash(str(error), "refused")
+        return
     except InvalidInputError as error:
         session.set_mistakes(vote_upload.FORM, {"title": str(error)})
         return

@@ -30,7 +30,7 @@ def render() -> None:
         chrome.show_notice(
             "No study has started yet",
             "The board appears here with the first study. An admin starts one under Experiments, or brings in votes "
-            'that were cast elsewhere with `bakeoff import votes FILE --title "Last year\'s study"`.',
+            "that were cast elsewhere, there under Import votes.",
         )
         return
     head = st.container()

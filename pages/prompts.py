@@ -9,7 +9,7 @@ import streamlit as st
 from app.components import prompt_list, session, upload
 from app.components.page import Page
 from app.domain import Role
-from app.errors import BakeoffError, InvalidInputError
+from app.errors import BadFileError, BakeoffError, InvalidInputError
 from app.services import prompt_sets
 
 PAGE = Page(title="Prompt sets", section="Manage", role=Role.ADMIN, order=2)
@@ -23,6 +23,9 @@ def store() -> None:
         return
     try:
         done = prompt_sets.import_prompts(session.require(Role.ADMIN), file, name=prompt_list.typed_name())
+    except BadFileError as error:  # the file changed between its preview and now
+        session.flash(str(error), "refused")
+        return
     except InvalidInputError as error:
         session.set_mistakes(prompt_list.FORM, {"name": str(error)})
         return

@@ -102,8 +102,10 @@ def _show_end(status: ExperimentStatus, n_votes: int) -> None:
         chrome.show_notice("That was all for you. Thank you!", f"{thanks} You can close this tab.")
     elif status == ExperimentStatus.DRAFT:
         chrome.show_notice("This study has not started", "Your link will work as soon as it does.")
+    elif not n_votes:
+        chrome.show_notice("This study takes no votes any more", "Thank you for coming.")
     else:
-        chrome.show_notice("This study is complete. Thank you!", thanks if n_votes else "It takes no votes any more.")
+        chrome.show_notice("This study is complete. Thank you!", thanks)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,27 @@ def test_a_vote_before_the_dwell_time_is_refused_and_starts_the_clock_anew(store
     assert voting.cast_vote(rater, battle_id, Answer.LEFT)[0] == Receipt.SAVED
 
 
+def test_the_dwell_time_counts_from_when_the_page_was_drawn(store: Database) -> None:
+    """A pair that was long on its way, or drawn late by a busy machine, was not looked at meanwhile."""
+    study(min_dwell_ms=60_000)
+    rater = person()
+    battle_id = battle_of(rater)
+    with store.write() as session:
+        session.connection().execute(
+            text("UPDATE battle SET shown_at = :then"), {"then": sql_time(store, minutes_ago=5)}
+        )
+    with pytest.raises(TooEarlyError, match="Not saved"):
+        voting.cast_vote(rater, battle_id, Answer.LEFT, drawn_at=utc_now())
+    with store.write() as session:
+        session.connection().execute(
+            text("UPDATE battle SET shown_at = :then"), {"then": sql_time(store, minutes_ago=5)}
+        )
+    drawn_at = utc_now() - timedelta(minutes=2)
+    assert voting.cast_vote(rater, battle_id, Answer.LEFT, drawn_at=drawn_at)[0] == Receipt.SAVED
+    ((dwell_ms,),) = rows(store, "SELECT dwell_ms FROM vote")
+    assert 120_000 <= int(str(dwell_ms)) < 180_000
+
+
 def sql_time(store: Database, *, minutes_ago: float) -> object:
     then = utc_now() - timedelta(minutes=minutes_ago)
     return then.strftime("%Y-%m-%d %H:%M:%S.%f") if store.is_sqlite else then

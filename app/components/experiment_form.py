@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components import note, session
 from app.components.text import to_markdown
-from app.services.drafts import DEFAULT_GUIDELINES, Draft, count_pairs
+from app.services.drafts import Draft, count_pairs
 from app.services.generations import Candidate
 from app.services.prompt_sets import PromptSetSummary
 
@@ -128,7 +128,7 @@ def _show_guidelines(form: str, start: Draft, mistakes: Mapping[str, str]) -> No
     with left:
         st.text_area(
             "Guidelines for raters, in Markdown",
-            start.guidelines or DEFAULT_GUIDELINES,
+            start.guidelines,
             height=300,
             key=_key(form, "guidelines"),
             persist_state="session",

@@ -74,7 +74,7 @@ def _read(file: UploadedFile, read: Callable[[BinaryIO], T]) -> T | BadFileError
 def show_problems(problems: list[RowProblem]) -> None:
     """All that is wrong with a file, by line."""
     n = len(problems)
-    what = f"{n:,} problems" if n > 1 else "1 problem"
+    what = "1 problem" if n == 1 else f"{n:,} problems" if n <= MOST_PROBLEMS else f"more than {MOST_PROBLEMS} problems"
     more = f" Here are the first {MOST_PROBLEMS}." if n > MOST_PROBLEMS else ""
     note.show(f"Nothing was imported: the file has {what}.{more} Correct it and drop it again.", "refused")
     lines = "".join(
