@@ -14,9 +14,9 @@ help:  ## list the targets
 demo: .venv/app  ## start with sample data in ./demo-data, ready to vote
 	@.venv/bin/bakeoff demo
 
-HOST ?= 127.0.0.1
-PORT ?= 8501
-serve: .venv/app  ## start with your own data in ./data; HOST=0.0.0.0 PORT=80 for others to reach it
+HOST = 127.0.0.1
+PORT = 8501
+serve: .venv/app  ## start with your own data in ./data; make serve PORT=9000 for another port
 	@.venv/bin/bakeoff serve --host $(HOST) --port $(PORT)
 
 test: .venv/test  ## run all tests and static checks

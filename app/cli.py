@@ -127,8 +127,11 @@ def demo(host: Host = "127.0.0.1", port: Port = 8501) -> None:
     _serve(host, port)
 
 
+LinkPort = Annotated[int, typer.Option("--port", help="Port that the link names; the server's own.")]
+
+
 @app.command()
-def init() -> None:
+def init(port: LinkPort = 8501) -> None:
     """Create or upgrade the database and print a one-time link for the first admin.
 
     Example: bakeoff init
@@ -138,7 +141,7 @@ def init() -> None:
     migration = system.prepare_database()
     out.print(f"Database ready at schema {migration.after}: {_where()}")
     if (path := sign_in.create_first_admin_link()) is not None:
-        out.print(f"First admin, one use, 24 hours: {_base_url('127.0.0.1', 8501)}{path}")
+        out.print(f"First admin, one use, 24 hours: {_base_url('127.0.0.1', port)}{path}")
 
 
 @app.command()
@@ -148,7 +151,7 @@ def invite(
     uses: Annotated[int, typer.Option(min=1, help="How many people may use the link.")] = 1,
     days: Annotated[float, typer.Option(help="How long the link works.")] = 14,
     label: Annotated[str, typer.Option(help="A note for the list of invites.")] = "",
-    port: Annotated[int, typer.Option(help="Port that the link names; the server's own.")] = 8501,
+    port: LinkPort = 8501,
     as_json: Json = False,
 ) -> None:
     """Print a sign-in link.

@@ -6,7 +6,6 @@ They reach into private names of the pinned version, so ``tests/test_tuning.py``
 from __future__ import annotations
 
 import socket
-import threading
 from typing import Any
 
 from streamlit import net_util
@@ -14,7 +13,7 @@ from streamlit.runtime import app_session
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-PATIENCE_S = 1.0  # after which a fragment runs out of its turn, whatever holds the one before it
+from app.components import turn
 
 
 def adjust() -> None:
@@ -22,7 +21,7 @@ def adjust() -> None:
     send_without_delay()
     ask_no_other_host()
     remember_constants()
-    run_fragments_in_turn()
+    end_turns()
 
 
 def send_without_delay() -> None:
@@ -66,20 +65,14 @@ def _built_once(populate: Any) -> Any:
     return from_memory
 
 
-def run_fragments_in_turn() -> None:
-    """Run one fragment after the other, first come, first served.
-
-    Ten threads that contend for one interpreter all end ten times as late, and the switching comes on top: with turns
-    ten raters without a pause gave 91 votes a second instead of 72.
-    """
-    turns, original = threading.Semaphore(1), ScriptRunner._run_script
+def end_turns() -> None:
+    """Let the next click have its turn when a run of the script ends, however it ends; ``turn.take`` begins it."""
+    original = ScriptRunner._run_script
 
     def run_script(self: Any, rerun_data: Any) -> None:
-        has_turn = bool(rerun_data.fragment_id_queue) and turns.acquire(timeout=PATIENCE_S)
         try:
             original(self, rerun_data)
         finally:
-            if has_turn:
-                turns.release()
+            turn.give_back()
 
     ScriptRunner._run_script = run_script  # type: ignore[method-assign]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import streamlit as st
 
-from app.components import ballot, chrome, session
+from app.components import ballot, chrome, session, turn
 from app.components.page import Page
 from app.components.text import to_markdown
 from app.domain import Answer, ExperimentStatus, Receipt, Role
@@ -16,11 +17,15 @@ from app.services import serving, voting
 PAGE = Page(title="Vote", section="Rate", role=Role.RATER, order=1)
 
 
-def cast(token: str, answer: str) -> None:
-    """Store a click; it runs before the page is drawn, so "saved" appears only after the commit."""
+def cast(token: str, answer: str, drawn_at: datetime) -> None:
+    """Store a click; it runs before the page is drawn, so "saved" appears only after the commit.
+
+    Nothing touches Streamlit's state before that: there, Streamlit could drop the click for a newer one.
+    """
+    turn.take()
     try:
         rater = session.require(Role.RATER)
-        receipt, following = voting.cast_vote(rater, UUID(token), Answer(answer), drawn_at=session.drawn_at(token))
+        receipt, following = voting.cast_vote(rater, UUID(token), Answer(answer), drawn_at=drawn_at)
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
@@ -31,6 +36,7 @@ def cast(token: str, answer: str) -> None:
 
 def undo() -> None:
     """Take the last answer back."""
+    turn.take()
     session.hand_over(None)
     try:
         rater = session.require(Role.RATER)
@@ -82,7 +88,6 @@ def _show_ballot() -> None:
             st.markdown(to_markdown(served.study.guidelines))
     ballot.show_battle(served.battle)
     ballot.show_bar(served.battle, cast=cast)
-    session.note_drawn(str(served.battle.id))
 
 
 def _ask_staff() -> None:

@@ -58,11 +58,13 @@ class BallotPage:
     @property
     def shown(self) -> tuple[str, ...]:
         """The battle on the screen: its id, and what the prompt, the left and the right side say."""
-        parts = [
-            self.page.locator(f".stVerticalBlock:has(> * > .st-key-bar) > :nth-last-child({place})")
-            for place in (4, 3, 2)
-        ]
-        return self.battle, *(" ".join(part.inner_text().split()) for part in parts)
+        return self.battle, *(" ".join(part.inner_text().split()) for part in self.parts)
+
+    @property
+    def parts(self) -> list[Locator]:
+        """The prompt, the left and the right side."""
+        block = ".stVerticalBlock:has(> * > .st-key-bar)"
+        return [self.page.locator(f"{block} > :nth-last-child({place})") for place in (4, 3, 2)]
 
     def answer(self, label: str) -> Locator:
         """A button of the bar."""

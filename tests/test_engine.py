@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 import db.engine
 from app.errors import ConfigurationError
-from db.engine import Database, DatabaseUnavailable, has_wal_defect, journal_mode
+from db.engine import Database, DatabaseUnavailable, Peek, has_wal_defect, journal_mode
 from tests.conftest import ROOT
 
 ADD_ONE = text("UPDATE counter SET n = :n")
@@ -255,6 +255,40 @@ def test_an_error_undoes_the_whole_transaction_and_frees_the_lock(counter: Datab
     assert number(counter) == 0
     add_one(counter)
     assert number(counter) == 1
+
+
+def test_an_act_is_a_transaction_too(counter: Database) -> None:
+    """Votes go through ``act``: committed when it ends, undone when it fails, also on a connection used again."""
+    (place,) = ("?",) if counter.is_sqlite else ("%s",)
+
+    def add(peek: Peek, n: int) -> None:
+        peek.driver.cursor().execute(f"UPDATE counter SET n = n + {place}", (n,))
+
+    for _ in range(3):
+        with counter.act() as peek:
+            add(peek, 1)
+        with pytest.raises(ZeroDivisionError), counter.act() as peek:
+            add(peek, 99)
+            raise ZeroDivisionError
+        with counter.peek() as peek:  # nothing is left open on the connections of the pool
+            peek.driver.cursor().execute("SELECT n FROM counter")
+    assert number(counter) == 3
+    add_one(counter)
+    assert number(counter) == 4
+
+
+def test_acts_take_turns_between_threads(counter: Database) -> None:
+    (place,) = ("?",) if counter.is_sqlite else ("%s",)
+
+    def act() -> None:
+        with counter.act() as peek:
+            cursor = peek.driver.cursor()
+            cursor.execute(f"UPDATE counter SET n = n + {place}", (1,))
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(act) for _ in range(80)]:
+            done.result()
+    assert number(counter) == 80
 
 
 def test_a_fault_of_our_own_keeps_its_class(counter: Database) -> None:

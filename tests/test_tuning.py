@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from streamlit import net_util
 from streamlit.proto.NewSession_pb2 import Config, CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
-from streamlit.web.server.starlette import starlette_websocket
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from app import tuning
+from app.components import turn
 
 PLACES = [
     (AutoHTTPProtocol, "connection_made"),
@@ -60,63 +60,20 @@ def test_what_is_remembered_is_what_streamlit_would_build() -> None:
 def test_nobody_outside_is_asked_for_our_address() -> None:
     tuning.ask_no_other_host()
     assert net_util.get_external_ip() is None
-    assert hasattr(starlette_websocket, "is_host_allowed")
+    assert net_util.get_internal_ip() is None
 
 
-class Runs:
-    """Stands in for the script: notes how many run at once."""
-
-    def __init__(self) -> None:
-        self.now = self.most = self.done = 0
-        self.lock = threading.Lock()
-
-    def run(self, _runner: object, rerun_data: Any) -> None:
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        time.sleep(rerun_data.seconds)
-        with self.lock:
-            self.now -= 1
-            self.done += 1
-        if rerun_data.fails:
+def test_a_turn_ends_with_the_run_also_of_a_script_that_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_runner: object, rerun_data: RerunData) -> None:
+        turn.take()
+        if rerun_data.query_string:
             raise RuntimeError("the script broke")
 
-
-def start(runs: list[tuple[list[str], float, bool]]) -> list[threading.Thread]:
-    def one(fragments: list[str], seconds: float, fails: bool) -> None:
-        data = SimpleNamespace(fragment_id_queue=fragments, seconds=seconds, fails=fails)
-        try:
-            ScriptRunner._run_script(SimpleNamespace(), data)  # type: ignore[arg-type]
-        except RuntimeError:
-            assert fails
-
-    threads = [threading.Thread(target=one, args=run) for run in runs]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def test_fragments_run_one_after_the_other_also_after_one_that_broke(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = Runs()
-    monkeypatch.setattr(ScriptRunner, "_run_script", runs.run)
-    tuning.run_fragments_in_turn()
-    for thread in start([(["vote"], 0.02, i == 1) for i in range(8)]):
-        thread.join(10)
-    assert (runs.most, runs.done) == (1, 8)
-
-
-def test_a_fragment_that_hangs_holds_nobody_for_long_and_whole_pages_never_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    runs = Runs()
-    monkeypatch.setattr(ScriptRunner, "_run_script", runs.run)
-    monkeypatch.setattr(tuning, "PATIENCE_S", 0.05)
-    tuning.run_fragments_in_turn()
-    hanging = start([(["hangs"], 3.0, False)])
+    monkeypatch.setattr(ScriptRunner, "_run_script", run)
+    tuning.end_turns()
+    monkeypatch.setattr(turn, "PATIENCE_S", 30)
     began = time.monotonic()
-    for thread in start([(["vote"], 0, False), ([], 0, False), ([], 0, False)]):
-        thread.join(10)
-    assert time.monotonic() - began < 2
-    assert runs.done == 3
-    for thread in hanging:
-        thread.join(10)
+    for query in ("", "breaks", "", ""):
+        with contextlib.suppress(RuntimeError):
+            ScriptRunner._run_script(cast(ScriptRunner, None), RerunData(query_string=query))
+    assert time.monotonic() - began < 10

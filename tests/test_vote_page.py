@@ -32,9 +32,29 @@ def write_plain_texts(folder: Path) -> Path:
             for i in prompts
         ],
     }
+    return write_study(folder, files)
+
+
+def write_study(folder: Path, files: dict[str, list[dict[str, object]]]) -> Path:
+    """The files of a study that ``Server.seed`` reads."""
     for name, rows in files.items():
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
+
+
+def write_conversation(folder: Path) -> Path:
+    """Two models and one prompt of three turns, with a table wider than a phone."""
+    table = "|".join(f" a wide column {i} " for i in range(12))
+    turns = [("user", "What is a heap?"), ("assistant", f"|{table}|\n|{'---|' * 12}\n|{table}|"), ("user", "Shorter!")]
+    outputs = [{"prompt_id": "talk", "model": name, "output": f"{name} is short."} for name in ("Talker", "Chatter")]
+    return write_study(
+        folder,
+        {
+            "models": [{"name": "Talker"}, {"name": "Chatter"}],
+            "prompts": [{"id": "talk", "messages": [{"role": role, "content": text} for role, text in turns]}],
+            "generations": outputs,
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +64,10 @@ def served(
     server = new_server()
     plain = write_plain_texts(tmp_path_factory.mktemp("plain"))
     studies = [{"folder": plain, "min_dwell_ms": dwell, "votes_per_pair": 1000} for dwell in RULES.values()]
-    made = server.seed(*studies, {"min_dwell_ms": 0})
+    talk = {"folder": write_conversation(tmp_path_factory.mktemp("talk")), "min_dwell_ms": 0}
+    made = server.seed(*studies, {"min_dwell_ms": 0}, talk)
     server.start()
-    return server, dict(zip([*RULES, "samples"], made, strict=True))
+    return server, dict(zip([*RULES, "samples", "talk"], made, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +219,7 @@ def test_the_same_battle_in_two_tabs_takes_one_vote_and_both_go_on_together(ball
 def test_the_same_pair_is_there_after_the_server_was_killed_and_started_again(ballot: BallotPage) -> None:
     ballot.press("ArrowLeft")
     before = ballot.shown
-    ballot.known += ["ERR_CONNECTION", "WebSocket"]
+    ballot.known += ["ERR_CONNECTION", "WebSocket", "server is not responding"]
     received: list[str | None] = []
     ballot.page.on("websocket", lambda new: new.on("framereceived", lambda frame: received.append(Tab.kind_of(frame))))
     ballot.server.restart()
@@ -236,6 +257,25 @@ def test_no_key_votes_behind_the_open_guidelines(ballot: BallotPage) -> None:
     expect(dialog).to_have_count(0)
     ballot.press("ArrowDown")
     assert acts(ballot.server, before[0]) == [(before[0], "vote", "both_bad")]
+
+
+@pytest.mark.parametrize("ballot", ["talk"], indirect=True, ids=[""])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_conversation_stands_in_the_prompts_frame_over_the_two_sides(ballot: BallotPage, width: int) -> None:
+    ballot.page.set_viewport_size({"width": width, "height": 844})
+    _, prompt, left, right = ballot.shown
+    assert "What is a heap?" in prompt
+    assert prompt.endswith("Shorter!")
+    assert {left, right} == {"Talker is short.", "Chatter is short."}
+    boxes = [part.bounding_box() for part in ballot.parts]
+    assert all(boxes)
+    over, one, other = ([box["x"], box["y"], box["width"]] for box in boxes if box)
+    assert over[1] < one[1]
+    assert (one[1] == other[1] and one[0] < other[0]) if width == 1280 else one[1] < other[1]
+    named = [part.evaluate("part => getComputedStyle(part, '::before').content") for part in ballot.parts]
+    assert named == ['"Prompt"', '"Left"', '"Right"']
+    main = """document.querySelector('[data-testid="stMain"]')"""
+    assert ballot.page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
 
 
 def test_a_rater_has_no_menu_and_reaches_no_other_page(ballot: BallotPage) -> None:

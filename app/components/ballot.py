@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from datetime import datetime
 
 import streamlit as st
 
@@ -73,9 +74,10 @@ def show_battle(battle: BlindBattle) -> None:
     st.markdown(to_markdown(battle.right))
 
 
-def show_bar(battle: BlindBattle, *, cast: Callable[[str, str], None]) -> None:
-    """The answers as buttons with their keys; ``cast`` is called with the battle's id and the answer."""
+def show_bar(battle: BlindBattle, *, cast: Callable[[str, str, datetime], None]) -> None:
+    """The answers as buttons with their keys; ``cast`` gets the battle's id, the answer and when it was drawn here."""
     token = str(battle.id)
+    drawn_at = session.drawn_at(token)
     with st.container(horizontal=True, horizontal_alignment="center", key="bar", gap="small"):
         for answer, label, key, kind in ANSWERS:
             st.button(
@@ -84,5 +86,5 @@ def show_bar(battle: BlindBattle, *, cast: Callable[[str, str], None]) -> None:
                 shortcut=key,
                 type=kind,  # type: ignore[arg-type]
                 on_click=cast,
-                args=(token, answer.value),
+                args=(token, answer.value, drawn_at),
             )

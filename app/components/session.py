@@ -125,16 +125,12 @@ def take_ballot() -> Ballot | None:
     return ballot if time.monotonic() - handed_at < _HANDED_S else None
 
 
-def note_drawn(token: str) -> None:
-    """Remember when this tab's page with this battle was drawn; drawing it again changes nothing."""
-    if st.session_state.get(_DRAWN, ("", None))[0] != token:
-        st.session_state[_DRAWN] = (token, utc_now())
-
-
-def drawn_at(token: str) -> datetime | None:
-    """When this tab's page with this battle was drawn first; None when it was another battle's."""
-    drawn, moment = st.session_state.get(_DRAWN, ("", None))
-    return moment if drawn == token else None
+def drawn_at(token: str) -> datetime:
+    """When this tab's page first had this battle drawn: now, unless it was drawn before."""
+    drawn: tuple[str, datetime] = st.session_state.get(_DRAWN, ("", utc_now()))
+    if drawn[0] != token:
+        drawn = st.session_state[_DRAWN] = (token, utc_now())
+    return drawn[1]
 
 
 def choose(key: str, value: object) -> None:

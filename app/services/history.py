@@ -1,13 +1,15 @@
 """What each rater was served, kept in memory: it only grows, and to read hundreds of rows cost more than the vote.
 
-It only guides which battle is drawn. The database's own count, read in the same transaction, tells whether it is
-complete; when it isn't (another process served this rater, a transaction was rolled back) it is read anew.
+It only guides which battle is drawn. The database's own count, read in the same transaction, tells when another process
+served this rater; it is then read anew, and so it is after a transaction that failed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from app.services.design import Design
 from db import battles
 from db.engine import Peek, Session
 
-KEPT = 1024  # 15 kB each on a board of 59 models
+KEPT = 256  # raters; 15 to 150 kB each on a board of 59 models
 _kept: dict[tuple[UUID, UUID], History] = {}
 _lock = threading.Lock()
 
@@ -55,12 +57,25 @@ def get_history(
         history = History(np.zeros(len(design.pairs), np.int64), np.zeros(len(design.pairs), np.bool_))
         for row in battles.list_served(session, rater_id=rater_id, experiment_id=experiment_id):
             history.add(design, design.position[row.pair_id], row.prompt_id)
-        _keep(key, history)
+    _keep(key, history)
     return history
+
+
+@contextlib.contextmanager
+def forgotten_on_error(rater_id: UUID) -> Iterator[None]:
+    """Read a rater's history anew after a transaction that may have counted a battle that was never stored."""
+    try:
+        yield
+    except BaseException:
+        with _lock:
+            for key in [key for key in _kept if key[0] == rater_id]:
+                del _kept[key]
+        raise
 
 
 def _keep(key: tuple[UUID, UUID], history: History) -> None:
     with _lock:
+        _kept.pop(key, None)  # the one used last stands last
         _kept[key] = history
         while len(_kept) > KEPT:
             del _kept[next(iter(_kept))]

@@ -20,7 +20,7 @@ from app.domain import (
     utc_now,
 )
 from app.services.design import Design, get_design
-from app.services.history import History, get_history
+from app.services.history import History, forgotten_on_error, get_history
 from app.services.pair_counts import forget_counts, get_counts
 from app.stats.balance import least_used
 from db import battles, experiments, screens
@@ -41,7 +41,7 @@ def next_battle(rater: Identity) -> Ballot | None:
         return None
     is_open = screen.battle_id is not None and screen.lease_until > utc_now()
     if not is_open and screen.status in TAKES_VOTES:
-        with database().act() as session:
+        with forgotten_on_error(rater.account_id), database().act() as session:
             battles.lock_voting(session, experiment_id=screen.id)
             experiment = experiments.get_experiment(session, experiment_id=screen.id)
             if reserve_battle(session, rater, experiment._asdict()) is not None:
@@ -55,7 +55,10 @@ def next_battle(rater: Identity) -> Ballot | None:
 
 
 def reserve_ballot(session: Session | Peek, rater: Identity, rules: Mapping[str, Any]) -> Ballot | None:
-    """What to show after a vote, reserved in the vote's own transaction; None when there is no battle to show."""
+    """What to show after a vote, reserved in the vote's own transaction; None when there is no battle to show.
+
+    A study that an admin ends in this moment shows one pair more, whose answer is then refused in words.
+    """
     reserved = reserve_battle(session, rater, rules)
     if reserved is None:
         return None

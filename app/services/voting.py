@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.domain import Act, Answer, Ballot, BattleStatus, Identity, Input, Outcome, Receipt, Role, utc_now
 from app.errors import ConflictError, TooEarlyError, VoteRefusedError
+from app.services.history import forgotten_on_error
 from app.services.pair_counts import forget_counts
 from app.services.serving import TAKES_VOTES, reserve_ballot
 from db import audit, battles, experiments, votes
@@ -30,22 +31,22 @@ def cast_vote(
     """Store what the rater said about a battle and reserve the next one; committed when this returns.
 
     The first answer to a battle wins: a second one (a double click, another tab) returns ALREADY_SAVED and changes
-    nothing. The ballot is what to show next, None when that must be looked up. The dwell time counts from the
-    reservation or from ``drawn_at``, when the page was drawn, whichever is later. Raises TooEarlyError before its
-    minimum; the count then begins anew, so that a key held down stays one vote; NotFoundError for somebody else's
-    battle; ConflictError when the study takes no votes any more.
+    nothing. The ballot is what to show next, None when that must be looked up. Raises TooEarlyError before the minimum
+    dwell time, which counts from the reservation or from ``drawn_at``, when the server had drawn the page, whichever is
+    later; it then begins anew, so that a key held down stays one vote. NotFoundError for somebody else's battle;
+    ConflictError when the study takes no votes any more.
     """
     now, ballot = utc_now(), None
-    with database().act() as session:
+    with forgotten_on_error(rater.account_id), database().act() as session:
         battles.lock_voting(session, battle_id=battle_id)
         battle = battles.get_for_vote(session, battle_id=battle_id, rater_id=rater.account_id)
         if battle.status in {BattleStatus.VOTED, BattleStatus.SKIPPED}:
             return Receipt.ALREADY_SAVED, None
         if battle.experiment_status not in TAKES_VOTES:
             raise ConflictError("This study has ended; it takes no votes any more.")
-        seen_at = max(battle.shown_at, drawn_at) if drawn_at else battle.shown_at
-        dwell_ms = min(round((now - seen_at).total_seconds() * 1000), LONGEST_DWELL_MS)
-        is_early = 0 <= dwell_ms < battle.experiment_min_dwell_ms
+        dwell_ms = min(_milliseconds(battle.shown_at, now), LONGEST_DWELL_MS)
+        drawn_ms = min(dwell_ms, _milliseconds(drawn_at, now)) if drawn_at else dwell_ms
+        is_early = 0 <= drawn_ms < battle.experiment_min_dwell_ms
         if is_early:
             battles.restart_dwell(session, battle_id=battle_id, now=now)
         elif _record(session, rater, battle, answer, now=now, dwell_ms=max(dwell_ms, 0), input_=input_):
@@ -53,9 +54,13 @@ def cast_vote(
             ballot = reserve_ballot(session, rater, rules)
     if is_early:
         raise TooEarlyError(
-            f"Not saved: that came {dwell_ms / 1000:.1f} s after the pair appeared. Read both sides, then vote."
+            f"Not saved: that came {drawn_ms / 1000:.1f} s after the pair appeared. Read both sides, then vote."
         )
     return Receipt.SAVED, ballot
+
+
+def _milliseconds(begin: datetime, end: datetime) -> int:
+    return round((end - begin).total_seconds() * 1000)
 
 
 def _record(
@@ -68,7 +73,7 @@ def _record(
     dwell_ms: int,
     input_: Input,
 ) -> bool:
-    """Store the answer; whether the study still takes votes after it."""
+    """Store the answer; False when the study has all its votes with it, or this pair of a paused study."""
     is_skip, is_late = answer == Answer.SKIP, battle.status == BattleStatus.EXPIRED
     votes.add_vote(
         session,
