@@ -40,7 +40,7 @@ class Cells:
     @property
     def k(self) -> int:
         """The number of further columns."""
-        return self.extra.shape[1]
+        return len(self.names)
 
     def eta(self, beta: Array) -> Array:
         """The linear predictor of each cell, shape (n,), in logits; ``beta`` is theta, effects (and shape)."""

@@ -71,7 +71,7 @@ def corrected_step(
     slope: NDArray[np.float64],
     moves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> NDArray[np.float64]:
-    """The two loops of L-BFGS over the last (moves, falls of the slope), around the Newton step ``solve`` (Nocedal 1980).
+    """The two loops of L-BFGS over the last (moves, falls of the slope) around the step ``solve`` (Nocedal 1980).
 
     The information alone leaves the change of the leverages out and may creep where votes are few and lopsided.
     """

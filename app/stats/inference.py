@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import PairTest
+from app.errors import InvalidInputError, NotConvergedError
 from app.stats.board import Estimates, chosen, connection_warnings, naming
 from app.stats.intervals import normal_quantile
 from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
 
 FEW_VOTES = 30  # below this the normal approximation behind the intervals is rough
+BIAS_REDUCTION = ("auto", "firth", "none")
 NO_SPREAD = 1e-6  # a sandwich variance below this share of the model-based one is rounding, not knowledge
 
 
@@ -53,30 +55,39 @@ def fit_warnings(
     groups: Sequence[NDArray[np.int64]],
     used: NDArray[np.float64],
     bounded: NDArray[np.bool_],
-    *,
-    reduced: bool = True,
 ) -> list[str]:
-    """Plain words on groups, models without a finite rating, and models with few used votes (``used``, shape (m,)).
-
-    ``reduced`` says that unbounded models were given a bias-reduced rating; else they have none.
-    """
+    """Plain words on groups, models without a finite rating, and models with few used votes (``used``, shape (m,))."""
     found = connection_warnings(models, groups, used > 0)
     endless = chosen(models, ~bounded)
     if endless:
-        remedy = (
-            "Such a group is rated by a bias-reduced fit (Firth), which stays finite; take these ratings and intervals "
-            "with caution."
-            if reduced
-            else "Without bias reduction such a group has no rating."
-        )
         found.append(
             f"{naming(endless)} won everything or lost everything against the rest, alone or as a group, so the votes "
-            f"set no upper or lower limit on the difference. {remedy}"
+            "set no upper or lower limit on the difference. Such a group is rated by a bias-reduced fit (Firth), which "
+            "stays finite; take these ratings and intervals with caution."
         )
     few = chosen(models, (used > 0) & (used < FEW_VOTES))
     if few:
         found.append(f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}.")
     return found
+
+
+def check_bias_reduction(option: str) -> None:
+    """Raise ``InvalidInputError`` unless ``option`` is "auto", "firth" or "none"."""
+    if option not in BIAS_REDUCTION:
+        raise InvalidInputError(f"bias_reduction must be one of {', '.join(BIAS_REDUCTION)}, not {option!r}")
+
+
+def is_reduced(option: str, models: Sequence[str], unbounded: NDArray[np.bool_]) -> bool:
+    """Whether to fit by Firth: always for "firth", for "auto" where a model is unbounded.
+
+    With "none" an unbounded model raises ``NotConvergedError`` naming it, since no finite maximum exists.
+    """
+    if option == "none" and unbounded.any():
+        raise NotConvergedError(
+            f"No finite ratings exist without bias reduction: {naming(chosen(models, unbounded))} won everything or "
+            "lost everything against the rest, alone or as a group."
+        )
+    return option == "firth" or bool(unbounded.any())
 
 
 def _pair_tests(tests: PairTests, models: Sequence[str]) -> list[PairTest]:

@@ -240,7 +240,7 @@ class _Solver:
 
     def solve(self, slope: Array) -> Array:
         try:
-            step = np.linalg.solve(self.filled, slope)
+            step: Array = np.asarray(np.linalg.solve(self.filled, slope), dtype=np.float64)
         except np.linalg.LinAlgError as error:
             raise NotConvergedError("the votes determine the parameters too weakly to compute them") from error
         return self.cells.centred(step)

@@ -42,7 +42,7 @@ class Link:
 
     slopes: Callable[[Array, float], Slopes]
     shape: str | None = None
-    start: Callable[[float], float] = lambda share: 0.0
+    start: Callable[[float], float] = lambda _: 0.0
     reports: Callable[[float, float], tuple[float, float]] = lambda estimate, se: (estimate, se)
 
 

@@ -22,7 +22,7 @@ class VoteScores:
     The score of vote v is ``residual[v] * (e[first[v]] - e[second[v]])`` for the m strengths followed by
     ``others[v]`` (float, n x q: position, covariates, ties). ``vote`` (int, n) are the rows of the comparisons, so that
     ``comparisons.rater[vote]`` are the raters; ``weight`` (float, n) counts each vote that many times. ``bread`` is G,
-    shape (m + q, m + q), so G (sum over clusters of U U') G is the clustered covariance, with U = sum of weight * score.
+    shape (m + q, m + q), so G (sum over clusters of U U') G is a clustered covariance, U the sum of weight * score.
     """
 
     m: int
