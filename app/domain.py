@@ -288,8 +288,22 @@ class PairTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """A parameter beside the ratings, with its standard error; ``estimate`` is in logits unless the name says else."""
+
+    name: str
+    estimate: float
+    se: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
-    """The ordered result of a ranking method, best first within each component, components by votes."""
+    """The ordered result of a ranking method, best first within each component, components by votes.
+
+    ``position`` is the advantage of the side shown first, ``ties`` what governs how often people call a tie
+    (``log_nu`` of Davidson, ``theta`` of Rao and Kupper), ``covariates`` the effect of each standardised covariate.
+    They are None or empty where the method estimates none.
+    """
 
     method: str
     models: tuple[ModelRating, ...]
@@ -299,6 +313,9 @@ class Ranking:
     log_likelihood: float | None = None
     pairs: tuple[PairTest, ...] = ()
     warnings: tuple[str, ...] = ()
+    position: Effect | None = None
+    ties: Effect | None = None
+    covariates: tuple[Effect, ...] = ()
 
     @property
     def connected(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain import ModelRating, PairTest, Ranking
+from app.domain import Effect, ModelRating, PairTest, Ranking
 from app.stats.comparisons import Comparisons
 from app.stats.counts import Tallies, tallies
 
@@ -31,6 +31,9 @@ class Estimates:
     rank_upper: NDArray[np.float64]
     bounded: NDArray[np.bool_]
     pairs: list[PairTest] = field(default_factory=list)
+    position: Effect | None = None
+    ties: Effect | None = None
+    covariates: tuple[Effect, ...] = ()
 
     @classmethod
     def blank(cls, m: int) -> Estimates:
@@ -76,6 +79,9 @@ def make_ranking(
         log_likelihood=log_likelihood,
         pairs=tuple(estimates.pairs),
         warnings=tuple(warnings),
+        position=estimates.position,
+        ties=estimates.ties,
+        covariates=estimates.covariates,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def fit_firth(wins: NDArray[np.float64]) -> NDArray[np.float64]:
     slope, hessian = _adjusted_slope(theta, wins)
     moves: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(maxlen=MEMORY)
     for _ in range(MAX_STEPS):
-        step = _corrected_step(hessian, slope, moves)
+        step = corrected_step(partial(newton_step, hessian), slope, moves)
         if is_converged(slope, step, n_votes):
             return theta
         before = theta, slope
@@ -65,12 +66,12 @@ def _adjusted_slope(
     return gradient(theta, adjusted), information(theta, adjusted + adjusted.T)
 
 
-def _corrected_step(
-    hessian: NDArray[np.float64],
+def corrected_step(
+    solve: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     slope: NDArray[np.float64],
     moves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> NDArray[np.float64]:
-    """The two loops of L-BFGS over the last (moves, falls of the slope), around a Newton step (Nocedal 1980).
+    """The two loops of L-BFGS over the last (moves, falls of the slope) around the step ``solve`` (Nocedal 1980).
 
     The information alone leaves the change of the leverages out and may creep where votes are few and lopsided.
     """
@@ -79,7 +80,7 @@ def _corrected_step(
         share = (move @ rest) / (move @ fall)
         rest = rest - share * fall
         shares.append(share)
-    step = newton_step(hessian, rest)
+    step = solve(rest)
     for (move, fall), share in zip(moves, reversed(shares), strict=True):
         step = step + (share - (fall @ step) / (move @ fall)) * move
     return step

@@ -105,13 +105,19 @@ def newton_step(hessian: NDArray[np.float64], slope: NDArray[np.float64]) -> NDA
     return np.asarray(step - step.mean(), dtype=np.float64)
 
 
+def recentred(theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``theta`` shifted to sum zero."""
+    return np.asarray(theta - theta.mean(), dtype=np.float64)
+
+
 def damped(
     theta: NDArray[np.float64],
     step: NDArray[np.float64],
     objective: Callable[[NDArray[np.float64]], float],
     before: float,
+    centred: Callable[[NDArray[np.float64]], NDArray[np.float64]] = recentred,
 ) -> tuple[NDArray[np.float64], float]:
-    """``theta + step`` recentred to sum zero, and the objective there.
+    """``theta + step``, ``centred`` (to sum zero), and the objective there.
 
     The step is shortened to 5 logits for the model that moves most, then halved while the objective would fall.
     ``before`` is the objective at ``theta``; a fall by no more than rounding (1e-12 of it) is let through. Raises
@@ -123,7 +129,7 @@ def damped(
         after = theta + step
         value = objective(after)
         if value >= floor:
-            return np.asarray(after - after.mean(), dtype=np.float64), value
+            return centred(after), value
         step = step / 2
     raise NotConvergedError("the fit could not be improved and is not at its maximum")
 

@@ -1,0 +1,99 @@
+"""From strengths and their covariance to intervals, pair tests and rank intervals, one group of models at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import PairTest
+from app.errors import InvalidInputError, NotConvergedError
+from app.stats.board import Estimates, chosen, connection_warnings, naming
+from app.stats.intervals import normal_quantile
+from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
+
+FEW_VOTES = 30  # below this the normal approximation behind the intervals is rough
+BIAS_REDUCTION = ("auto", "firth", "none")
+NO_SPREAD = 1e-6  # a sandwich variance below this share of the model-based one is rounding, not knowledge
+
+
+def fill_group(
+    estimates: Estimates,
+    group: NDArray[np.int64],
+    theta: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    models: Sequence[str],
+    confidence: float,
+) -> None:
+    """Write the group's ratings, errors, bounds, pair tests (Holm within the group) and rank intervals.
+
+    ``theta`` (logits) and ``covariance`` are those of the group's models alone, in the order of ``group``.
+    """
+    se = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    half_width = normal_quantile(confidence) * se
+    estimates.score[group] = estimates.rating[group] = theta
+    estimates.se[group] = se
+    estimates.lower[group], estimates.upper[group] = theta - half_width, theta + half_width
+    best_first = np.array(sorted(range(len(group)), key=lambda i: (-theta[i].round(8), models[int(group[i])])))
+    tests = pairwise_tests(theta[best_first], covariance[np.ix_(best_first, best_first)])
+    ranked = group[best_first]
+    lower, upper = rank_sets(tests, len(group), alpha=1 - confidence)
+    estimates.rank_lower[ranked], estimates.rank_upper[ranked] = lower, upper
+    estimates.pairs += _pair_tests(tests, [models[i] for i in ranked])
+
+
+def shows_no_spread(covariance: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
+    """Whether the sandwich calls some difference certain of which the model-based covariance is not."""
+    nothing = np.zeros(len(covariance))
+    found, model = pairwise_tests(nothing, covariance).se, pairwise_tests(nothing, expected).se
+    return bool((found < NO_SPREAD**0.5 * model).any())
+
+
+def fit_warnings(
+    models: Sequence[str],
+    groups: Sequence[NDArray[np.int64]],
+    used: NDArray[np.float64],
+    bounded: NDArray[np.bool_],
+) -> list[str]:
+    """Plain words on groups, models without a finite rating, and models with few used votes (``used``, shape (m,))."""
+    found = connection_warnings(models, groups, used > 0)
+    endless = chosen(models, ~bounded)
+    if endless:
+        found.append(
+            f"{naming(endless)} won everything or lost everything against the rest, alone or as a group, so the votes "
+            "set no upper or lower limit on the difference. Such a group is rated by a bias-reduced fit (Firth), which "
+            "stays finite; take these ratings and intervals with caution."
+        )
+    few = chosen(models, (used > 0) & (used < FEW_VOTES))
+    if few:
+        found.append(f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}.")
+    return found
+
+
+def check_bias_reduction(option: str) -> None:
+    """Raise ``InvalidInputError`` unless ``option`` is "auto", "firth" or "none"."""
+    if option not in BIAS_REDUCTION:
+        raise InvalidInputError(f"bias_reduction must be one of {', '.join(BIAS_REDUCTION)}, not {option!r}")
+
+
+def is_reduced(option: str, models: Sequence[str], unbounded: NDArray[np.bool_]) -> bool:
+    """Whether to fit by Firth: always for "firth", for "auto" where a model is unbounded.
+
+    With "none" an unbounded model raises ``NotConvergedError`` naming it, since no finite maximum exists.
+    """
+    if option == "none" and unbounded.any():
+        raise NotConvergedError(
+            f"No finite ratings exist without bias reduction: {naming(chosen(models, unbounded))} won everything or "
+            "lost everything against the rest, alone or as a group."
+        )
+    return option == "firth" or bool(unbounded.any())
+
+
+def _pair_tests(tests: PairTests, models: Sequence[str]) -> list[PairTest]:
+    """The tests by name; the models come best first, so no difference is negative (beyond rounding)."""
+    columns = (tests.i, tests.j, tests.difference, tests.se, tests.p, tests.p_adjusted)
+    return [
+        PairTest(models[i], models[j], *numbers)
+        for i, j, *numbers in zip(*(column.tolist() for column in columns), strict=True)
+    ]
