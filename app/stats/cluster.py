@@ -10,6 +10,7 @@ once: M = M_rater + M_prompt - M_(rater and prompt), each with its own g/(g-1), 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,8 @@ class Scores:
 
     @property
     def n_parameters(self) -> int:
-        """m + k."""
-        return self.n_models + self.extra.shape[1]
+        """The number of parameters, m + k."""
+        return self.n_models + int(self.extra.shape[1])
 
     def at(self, rows: NDArray[np.int64]) -> Scores:
         """The scores of these votes only."""
@@ -110,7 +111,9 @@ def vote_meat(scores: Scores) -> NDArray[np.float64]:
     own = np.bincount(a, scores.score_a**2, minlength=m) + np.bincount(b, scores.score_b**2, minlength=m)
     meat[:m, :m] = cross + cross.T + np.diag(own)
     for column, extra in enumerate(scores.extra.T, start=m):
-        mixed = np.bincount(a, scores.score_a * extra, minlength=m) + np.bincount(b, scores.score_b * extra, minlength=m)
+        mixed = np.bincount(a, scores.score_a * extra, minlength=m) + np.bincount(
+            b, scores.score_b * extra, minlength=m
+        )
         meat[:m, column] = meat[column, :m] = mixed
     meat[m:, m:] = scores.extra.T @ scores.extra
     return meat
@@ -163,7 +166,7 @@ def _summed_meat(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> N
     order = np.argsort(codes, kind="stable")
     edges = np.searchsorted(codes[order], np.arange(0, n_clusters + per_block, per_block))
     meat = np.zeros((width, width))
-    for block, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for block, (start, end) in enumerate(pairwise(edges.tolist())):
         rows = order[start:end]
         sums = _cluster_sums(scores.at(rows), codes[rows] - block * per_block, per_block)
         meat += sums.T @ sums
@@ -177,7 +180,8 @@ def _cluster_sums(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> 
     sums = np.bincount(first + scores.model_a, scores.score_a, minlength=cells)
     sums += np.bincount(first + scores.model_b, scores.score_b, minlength=cells)
     extra = [np.bincount(codes, column, minlength=n_clusters) for column in scores.extra.T]
-    return np.column_stack([sums.reshape(n_clusters, m), *extra]) if extra else sums.reshape(n_clusters, m)
+    models = np.asarray(sums, dtype=np.float64).reshape(n_clusters, m)
+    return np.column_stack([models, *extra]) if extra else models
 
 
 def _sparse_meat(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.float64]:
@@ -185,7 +189,9 @@ def _sparse_meat(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> N
     rows = np.concatenate([codes, codes, np.repeat(codes, k)])
     columns = np.concatenate([scores.model_a, scores.model_b, np.tile(np.arange(k) + scores.n_models, len(codes))])
     values = np.concatenate([scores.score_a, scores.score_b, scores.extra.ravel()])
-    sums = csr_array((values, (rows, columns)), shape=(n_clusters, scores.n_parameters))  # adds up duplicates
+    sums = csr_array(  # type: ignore[no-untyped-call]
+        (values, (rows, columns)), shape=(n_clusters, scores.n_parameters)
+    )
     return np.asarray((sums.T @ sums).toarray(), dtype=np.float64)
 
 
@@ -231,7 +237,9 @@ def two_way_covariance(
 def _corrected_meat(scores: Scores, clusters: NDArray[np.int64], name: str) -> tuple[NDArray[np.float64], int]:
     meat, n_clusters = cluster_meat(scores, clusters)
     if n_clusters < 2:
-        raise InvalidInputError(f"an interval clustered by {name} needs at least two {name}s; the votes have {n_clusters}")
+        raise InvalidInputError(
+            f"an interval clustered by {name} needs at least two {name}s; the votes have {n_clusters}"
+        )
     return meat * (n_clusters / (n_clusters - 1)), n_clusters
 
 
