@@ -44,7 +44,7 @@ class GroupSequentialPlan:
         return np.ceil(self.fractions * n_votes - 1e-9).astype(np.int64)
 
     def rejects(self, look: int, z: float) -> bool:
-        """Whether z at this look (1 is the first) ends the study. Raises ``InvalidInputError`` for an unplanned look."""
+        """Whether z at this look (1 is the first) ends the study. Raises ``InvalidInputError`` for an unknown look."""
         if not 1 <= look <= len(self.bounds):
             raise InvalidInputError(f"look {look} is not one of the {len(self.bounds)} that were planned")
         return bool(abs(z) >= self.bounds[look - 1])
