@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, stdtr
 
 from app.errors import InvalidInputError
 
@@ -23,19 +23,34 @@ class PairTests:
     p_adjusted: NDArray[np.float64]
 
 
-def pairwise_tests(theta: NDArray[np.float64], covariance: NDArray[np.float64]) -> PairTests:
+def pairwise_tests(theta: NDArray[np.float64], covariance: NDArray[np.float64], *, df: float = np.inf) -> PairTests:
     """Wald tests of all K = m (m - 1) / 2 differences i < j, Holm-adjusted over these K.
 
-    z = (theta_i - theta_j) / sqrt(S_ii + S_jj - 2 S_ij), p = 2 Phi(-|z|). ``theta`` has shape (m,), ``covariance`` S
-    shape (m, m). A difference with a standard error of zero supports no claim: its p is 1.
+    z = (theta_i - theta_j) / sqrt(S_ii + S_jj - 2 S_ij), p = 2 Phi(-|z|), or that of Student's t with ``df`` degrees of
+    freedom (g - 1 for a covariance clustered by g raters). ``theta`` has shape (m,), ``covariance`` S shape (m, m). A
+    difference with a standard error of zero supports no claim: its p is 1. Raises ``InvalidInputError`` unless df > 0.
     """
     i, j = np.triu_indices(len(theta), k=1)
+    return contrast_tests(theta, covariance, i, j, df=df)
+
+
+def contrast_tests(
+    theta: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    i: NDArray[np.int64],
+    j: NDArray[np.int64],
+    *,
+    df: float = np.inf,
+) -> PairTests:
+    """The same tests for the K pairs ``i``, ``j`` (indices, shape (K,)) alone, Holm-adjusted over these K."""
+    if not df > 0:
+        raise InvalidInputError(f"the degrees of freedom must be positive, not {df}")
     spread = np.diag(covariance)
     variance = spread[i] + spread[j] - 2 * covariance[i, j]
     se = np.sqrt(np.maximum(variance, 0.0))
     difference = theta[i] - theta[j]
     z = np.divide(difference, se, out=np.zeros_like(se), where=se > 0)
-    p = 2 * ndtr(-np.abs(z))
+    p = 2 * (ndtr(-np.abs(z)) if np.isinf(df) else stdtr(df, -np.abs(z)))
     return PairTests(i=i, j=j, difference=difference, se=se, p=p, p_adjusted=holm(p))
 
 

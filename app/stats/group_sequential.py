@@ -1,0 +1,100 @@
+"""Group-sequential tests: a few looks that were planned, with little loss of power against one look at the end.
+
+O'Brien & Fleming 1979 (Biometrics 35): with K equally spaced looks reject at look k if |z_k| >= c sqrt(K / k), where c
+makes the probability of ever rejecting a true hypothesis alpha. c is computed by the recursion of Armitage, McPherson &
+Rowe 1969 (JRSS A 132) on Gauss-Legendre nodes; c = 2.040 for K = 5 and alpha = 0.05 (Jennison & Turnbull 2000, table
+2.3).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+from app.errors import InvalidInputError
+
+MOST_LOOKS = 200
+NODES_PER_STEP = 6  # Gauss-Legendre nodes per standard deviation of the shortest step
+
+
+@dataclass(frozen=True)
+class GroupSequentialPlan:
+    """K looks at ``fractions`` of all votes: reject at look k if |z| >= ``bounds``[k], arrays of shape (K,).
+
+    ``constant`` is O'Brien & Fleming's c, equal to the last bound; ``alpha`` is two-sided.
+    """
+
+    fractions: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    constant: float
+    alpha: float
+
+    @property
+    def nominal_p(self) -> NDArray[np.float64]:
+        """The ordinary two-sided p-value that each look has to reach."""
+        return np.asarray(2 * ndtr(-self.bounds), dtype=np.float64)
+
+    def votes_at(self, n_votes: int) -> NDArray[np.int64]:
+        """After how many votes each look is due, if ``n_votes`` are planned in all."""
+        return np.ceil(self.fractions * n_votes - 1e-9).astype(np.int64)
+
+    def rejects(self, look: int, z: float) -> bool:
+        """Whether z at this look (1 is the first) ends the study. Raises ``InvalidInputError`` for an unknown look."""
+        if not 1 <= look <= len(self.bounds):
+            raise InvalidInputError(f"look {look} is not one of the {len(self.bounds)} that were planned")
+        return bool(abs(z) >= self.bounds[look - 1])
+
+
+def obrien_fleming(
+    n_looks: int, *, alpha: float = 0.05, fractions: NDArray[np.float64] | None = None
+) -> GroupSequentialPlan:
+    """The plan of ``n_looks`` looks, equally spaced unless ``fractions`` of the votes (rising, ending in 1) are given.
+
+    Bounds are c / sqrt(fraction). Raises ``InvalidInputError`` unless 1 <= n_looks <= 200, 0 < alpha < 1 and the
+    fractions are as said.
+    """
+    if not 1 <= n_looks <= MOST_LOOKS:
+        raise InvalidInputError(f"a plan has from 1 to {MOST_LOOKS} looks, not {n_looks}")
+    if not 0 < alpha < 1:
+        raise InvalidInputError(f"alpha must lie between 0 and 1, not {alpha}")
+    at = np.arange(1, n_looks + 1) / n_looks if fractions is None else np.asarray(fractions, dtype=np.float64)
+    steps = np.diff(at, prepend=0.0)
+    if len(at) != n_looks or not (steps > 0).all() or abs(at[-1] - 1) > 1e-12:
+        raise InvalidInputError("the fractions of the looks must rise from above 0 to 1, one per look")
+    single, split = float(-ndtri(alpha / 2)), float(-ndtri(alpha / (2 * n_looks)))
+    if n_looks == 1:
+        constant = single
+    else:
+        root = brentq(  # type: ignore[no-untyped-call]
+            lambda c: crossing_probability(c, at) - alpha, single, split + 1e-9, xtol=1e-10
+        )
+        constant = float(root)
+    return GroupSequentialPlan(at, constant / np.sqrt(at), constant, alpha)
+
+
+def crossing_probability(constant: float, fractions: NDArray[np.float64]) -> float:
+    """P(|B(t)| >= ``constant`` at any of the ``fractions`` t) for Brownian motion B: the type I error of the plan.
+
+    The density of B(t_k) while inside (-c, c) is carried from look to look: f_k(x) = integral of f_{k-1}(y) phi((x -
+    y) / s) / s dy, s^2 = t_k - t_{k-1}.
+    """
+    steps = np.sqrt(np.diff(fractions, prepend=0.0))
+    n_nodes = max(40, math.ceil(2 * constant / float(steps.min()) * NODES_PER_STEP))
+    nodes, weights = np.polynomial.legendre.leggauss(min(n_nodes, 2000))
+    nodes, weights = nodes * constant, weights * constant
+    density = _normal(nodes, steps[0])
+    kernel, last = np.zeros((0, 0)), -1.0
+    for step in steps[1:]:
+        if abs(step - last) > 1e-12:
+            kernel, last = _normal(nodes[:, None] - nodes[None, :], step), step
+        density = kernel @ (weights * density)
+    return 1 - float(weights @ density)
+
+
+def _normal(x: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-((x / sd) ** 2) / 2) / (sd * math.sqrt(2 * math.pi)), dtype=np.float64)
