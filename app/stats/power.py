@@ -199,7 +199,8 @@ def users_per_arm(
 
         h = proportion_effectsize(p, p_control)  # type: ignore[no-untyped-call]
         solver = NormalIndPower()  # type: ignore[no-untyped-call]
-        return float(np.squeeze(solver.solve_power(abs(h), power=power, alpha=alpha)))
+        solved = solver.solve_power(abs(h), power=power, alpha=alpha)  # type: ignore[no-untyped-call]
+        return float(np.squeeze(solved))
     raise InvalidInputError(f"method must be pooled or arcsine, not {method!r}")
 
 
@@ -221,7 +222,8 @@ def arms_power(
         raise InvalidInputError(f"alternative must be one of {', '.join(ALTERNATIVES)}, not {alternative!r}")
     h = proportion_effectsize(p, p_control)  # type: ignore[no-untyped-call]
     design = NormalIndPower()  # type: ignore[no-untyped-call]
-    return float(design.power(h, n_per_arm, alpha, alternative=ALTERNATIVES[alternative]))
+    side = ALTERNATIVES[alternative]
+    return float(design.power(h, n_per_arm, alpha, alternative=side))  # type: ignore[no-untyped-call]
 
 
 def _check_open(**probabilities: float) -> None:
