@@ -1,0 +1,91 @@
+"""Two arms and a number per unit: means by Welch, orderings by Mann-Whitney and Brunner-Munzel, the relative lift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.errors import InvalidInputError
+from app.stats.intervals import normal_quantile
+from app.stats.proportions import Interval
+
+CLEAR_OF_ZERO = 3.0  # standard errors between the control's mean and zero below which a ratio to it means nothing
+
+
+@dataclass(frozen=True)
+class MeansCompared:
+    """Challenger less control, in the unit of the data.
+
+    ``t``, ``df``, ``p`` and ``difference`` are Welch's. ``superiority`` is P(X > Y) + P(X = Y)/2, 1/2 if neither tends
+    to be larger, with the Mann-Whitney p and the Brunner-Munzel p, which also holds when the spreads differ; the latter
+    is None where the samples don't overlap and its variance is zero. ``lift`` is None unless the control's mean is
+    clearly positive.
+    """
+
+    difference: Interval
+    t: float
+    df: float
+    p: float
+    superiority: float
+    p_mann_whitney: float
+    p_brunner_munzel: float | None
+    lift: Interval | None
+
+
+def compare_means(values: ArrayLike, control: ArrayLike, *, confidence: float = 0.95) -> MeansCompared:
+    """The challenger's numbers against the control's, one per randomised unit.
+
+    Welch (1947): t = (mean - mean_c) / sqrt(s^2/n + s_c^2/n_c) on Satterthwaite's degrees of freedom. Mann-Whitney
+    (1947) with the normal approximation, tie and continuity correction. Brunner & Munzel (2000) with its t
+    approximation. Raises ``InvalidInputError`` for fewer than two units in an arm, NaN or infinite numbers, or numbers
+    that are all the same within both arms (nothing to estimate an error from).
+    """
+    from scipy.stats import brunnermunzel, mannwhitneyu, ttest_ind  # type: ignore[attr-defined]
+
+    normal_quantile(confidence)
+    x, y = _sample(values, "the challenger"), _sample(control, "the control")
+    if np.ptp(x) == 0 and np.ptp(y) == 0:
+        raise InvalidInputError("the numbers of each arm are all the same, so they show no error to compare with")
+    welch = ttest_ind(x, y, equal_var=False)
+    bounds = welch.confidence_interval(confidence)
+    ranks = mannwhitneyu(x, y, alternative="two-sided", method="asymptotic")
+    apart = x.min() > y.max() or y.min() > x.max()
+    return MeansCompared(
+        difference=Interval(float(x.mean() - y.mean()), float(bounds.low), float(bounds.high), "Welch"),
+        t=float(welch.statistic),
+        df=float(welch.df),
+        p=float(welch.pvalue),
+        superiority=float(ranks.statistic) / (len(x) * len(y)),
+        p_mann_whitney=float(ranks.pvalue),
+        p_brunner_munzel=None if apart else float(brunnermunzel(x, y).pvalue),
+        lift=_lift(x, y, float(welch.df), confidence),
+    )
+
+
+def _sample(values: ArrayLike, whose: str) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=np.float64).ravel()
+    if len(sample) < 2:
+        raise InvalidInputError(f"{whose} needs at least two units")
+    if not np.isfinite(sample).all():
+        raise InvalidInputError(f"a number of {whose} is missing or infinite")
+    return sample
+
+
+def _lift(x: NDArray[np.float64], y: NDArray[np.float64], df: float, confidence: float) -> Interval | None:
+    """mean/mean_c - 1, by the delta method on the log of the ratio if both means are positive, else on the ratio.
+
+    var(ratio) = (v + ratio^2 v_c) / mean_c^2 with v the squared standard errors; the bounds use Student's t.
+    """
+    from scipy.special import stdtrit
+
+    v, v_control = x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)
+    if y.mean() <= CLEAR_OF_ZERO * np.sqrt(v_control):
+        return None
+    ratio = x.mean() / y.mean()
+    spread = stdtrit(df, 0.5 + confidence / 2) * np.sqrt(v + ratio**2 * v_control) / y.mean()
+    if x.mean() > CLEAR_OF_ZERO * np.sqrt(v):
+        low, high = ratio * np.exp(-spread / ratio), ratio * np.exp(spread / ratio)
+        return Interval(float(ratio - 1), float(low - 1), float(high - 1), "delta (log)")
+    return Interval(float(ratio - 1), float(ratio - spread - 1), float(ratio + spread - 1), "delta")
