@@ -298,7 +298,7 @@ def main() -> None:
     try:
         app()
     except BadFileError as error:
-        err.print(Text.assemble(("Nothing was imported.", "red"), f" {len(error.problems)} problem(s):"))
+        err.print(Text.assemble((error.undone, "red"), f" {len(error.problems)} problem(s):"))
         for problem in error.problems[:20]:
             err.print(f"  {problem}")
         if len(error.problems) > 20:

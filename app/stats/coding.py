@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from app.errors import InvalidInputError
@@ -46,7 +46,7 @@ def encode(labels: Labels) -> tuple[list[Any], NDArray[np.int32]]:
 
 def _to_arrow(labels: Labels) -> pa.Array | pa.ChunkedArray:
     """The column as an Arrow array; a pandas column of text is one inside already, which copies nothing."""
-    inner = getattr(labels, "array", labels)
+    inner: Any = getattr(labels, "array", labels)
     if hasattr(inner, "__arrow_array__"):
         return inner.__arrow_array__()
     if isinstance(inner, np.ndarray) and inner.dtype.kind == "U":

@@ -61,7 +61,7 @@ def _cells(comparisons: Comparisons, rows: slice, m: int) -> NDArray[np.int64]:
     if turned.any():
         first, second = np.where(turned, second, first), np.where(turned, first, second)
         outcome = np.where(turned & (outcome < TIE), SECOND - outcome, outcome)
-    cells = np.multiply(first, m, dtype=np.int64)
+    cells: NDArray[np.int64] = np.multiply(first, m, dtype=np.int64)
     cells += second
     cells *= len(OUTCOMES)
     cells += outcome
