@@ -63,13 +63,14 @@ class RowProblem:
 
 
 class BadFileError(InvalidInputError):
-    """A file was refused whole; ``problems`` names each bad row found."""
+    """A file was refused whole; ``problems`` names each bad row found, ``undone`` what therefore did not happen."""
 
-    def __init__(self, problems: list[RowProblem]) -> None:
+    def __init__(self, problems: list[RowProblem], *, undone: str = "Nothing was imported.") -> None:
         self.problems = problems
+        self.undone = undone
         shown = "; ".join(str(problem) for problem in problems[:5])
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        super().__init__(f"Nothing was imported. {shown}{more}")
+        super().__init__(f"{undone} {shown}{more}")
 
 
 class ConflictError(BakeoffError):

@@ -72,6 +72,17 @@ def header_of(head: bytes, columns: Columns) -> list[str]:
     return first[1] if isinstance(first, tuple) else []
 
 
+def column_names(head: bytes, columns: Columns) -> list[str]:
+    """The names of ``header_of`` as ``records`` gives them."""
+    return _names(header_of(head, columns), columns)
+
+
+def delimiter(head: bytes, columns: Columns) -> str:
+    """What parts the cells of the first line that is not blank."""
+    first = next((line for line in numbered_lines(BytesIO(head)) if line.text.strip()), None)
+    return _delimiter(first.text if first else "", columns)
+
+
 def matches(head: bytes, columns: Columns) -> bool:
     """Whether the first row names the columns that are required."""
     return columns.accepts(_names(header_of(head, columns), columns))

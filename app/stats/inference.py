@@ -92,8 +92,6 @@ def is_reduced(option: str, models: Sequence[str], unbounded: NDArray[np.bool_])
 
 def _pair_tests(tests: PairTests, models: Sequence[str]) -> list[PairTest]:
     """The tests by name; the models come best first, so no difference is negative (beyond rounding)."""
-    columns = (tests.i, tests.j, tests.difference, tests.se, tests.p, tests.p_adjusted)
-    return [
-        PairTest(models[i], models[j], *numbers)
-        for i, j, *numbers in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    names = np.array(models, dtype=object)
+    columns = (names[tests.i], names[tests.j], tests.difference, tests.se, tests.p, tests.p_adjusted)
+    return list(map(PairTest._make, zip(*(column.tolist() for column in columns), strict=True)))

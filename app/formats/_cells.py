@@ -1,0 +1,153 @@
+"""The cells of a table of votes, column by column: each distinct value once, and per row its place among them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
+import pyarrow.parquet as pa_parquet  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from app.errors import BadFileError, RowProblem
+from app.formats import _csv, _jsonl
+from app.formats._record import Columns, Record
+from app.formats._registry import detect
+from app.formats._text import HEAD_SIZE
+from app.stats.coding import MISSING, encode
+
+PARQUET = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One column: its distinct values, and the code of each row, ``MISSING`` where the cell is empty."""
+
+    values: Sequence[object]
+    codes: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length; ``lines`` is the line of each row, None where rows were read too fast to know it.
+
+    ``typed`` says that values have types (JSON, Parquet); otherwise all are text. ``names`` are all columns.
+    """
+
+    columns: Mapping[str, Cells]
+    names: Sequence[str]
+    n_rows: int
+    typed: bool
+    lines: NDArray[np.int64] | None
+    problems: Sequence[RowProblem] = ()
+
+
+def read_cells(data: bytes, columns: Columns, needed: Callable[[str], bool], *, carefully: bool = False) -> Table:
+    """The needed columns of a CSV, TSV, JSON Lines or Parquet file.
+
+    ``carefully`` reads text row by row, so that each row has its line and each bad row is a problem; without it a
+    table without quotes is read in bulk. Raises ``BadFileError`` for a file that is none of these.
+    """
+    if data[:4] == PARQUET:
+        return _parquet(data, columns, needed)
+    head = data[:HEAD_SIZE]
+    if _jsonl.matches(head, columns):
+        return _gathered(_jsonl.records(io.BytesIO(data)), needed, typed=True)
+    if not _csv.matches(head, columns):
+        detect("votes", b"\n" if not head.strip() else head)  # says what is wrong, in most cases
+    if not carefully and (table := _bulk(data, columns, needed)) is not None:
+        return table
+    return _gathered(_csv.records(io.BytesIO(data), columns), needed, typed=False)
+
+
+def _bulk(data: bytes, columns: Columns, needed: Callable[[str], bool]) -> Table | None:
+    """A plain table read by Arrow; None where anything is unusual, so that the careful reader decides."""
+    if b'"' in data or b"\0" in data or data.startswith((b"\n", b"\r", b"\xff\xfe", b"\xfe\xff")):
+        return None
+    names = _csv.column_names(data[:HEAD_SIZE], columns)
+    chosen = [name for name in names if needed(name)]
+    if not columns.accepts(names) or len({*names}) < len(names):
+        return None
+    try:
+        data.decode()
+        table = pa_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
+            parse_options=pa_csv.ParseOptions(delimiter=_csv.delimiter(data[:HEAD_SIZE], columns), quote_char=False),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=chosen, column_types={name: pa.dictionary(pa.int32(), pa.string()) for name in chosen}
+            ),
+        )
+    except (UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowKeyError):
+        return None
+    found = {name: _blank_is_missing(*encode(table.column(name))) for name in chosen}
+    return Table(found, names, table.num_rows, typed=False, lines=None)
+
+
+def _blank_is_missing(values: list[Any], codes: NDArray[np.int32]) -> Cells:
+    texts = [_csv.unguarded(value) for value in values]
+    blank = [code for code, text in enumerate(texts) if not text.strip()]
+    return Cells(texts, np.where(np.isin(codes, blank), np.int32(MISSING), codes) if blank else codes)
+
+
+def _parquet(data: bytes, columns: Columns, needed: Callable[[str], bool]) -> Table:
+    try:
+        file = pa_parquet.ParquetFile(pa.BufferReader(data))
+        names = list(file.schema_arrow.names)
+        if not columns.accepts(names):
+            found = ", ".join(names[:20])
+            reason = f"The table must have the columns {columns}; it has {found}."
+            raise BadFileError([RowProblem(0, reason)])
+        chosen = [name for name in names if needed(name)]
+        table = file.read(columns=chosen)
+        found_cells = {name: Cells(*encode(table.column(name))) for name in chosen}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise BadFileError([RowProblem(0, f"This Parquet file cannot be read: {reason}")]) from None
+    lines = np.arange(1, table.num_rows + 1)
+    return Table(found_cells, names, table.num_rows, typed=True, lines=lines)
+
+
+@dataclass
+class _Growing:
+    """A column that is being read: rows before its first value are missing."""
+
+    places: dict[object, int] = field(default_factory=dict)
+    values: list[object] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+
+    def add(self, value: object) -> None:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            self.codes.append(MISSING)
+            return
+        # 1, 1.0 and True are equal in Python, and lists cannot be keys
+        key = value if isinstance(value, str) else (type(value).__name__, repr(value))
+        place = self.places.setdefault(key, len(self.values))
+        if place == len(self.values):
+            self.values.append(value)
+        self.codes.append(place)
+
+
+def _gathered(records: Iterable[Record | RowProblem], needed: Callable[[str], bool], *, typed: bool) -> Table:
+    columns: dict[str, _Growing] = {}
+    lines: list[int] = []
+    problems: list[RowProblem] = []
+    names: dict[str, None] = {}
+    for record in records:
+        if isinstance(record, RowProblem):
+            problems.append(record)
+            continue
+        for name in record.values:
+            if name not in names:
+                names[name] = None
+                if needed(name):
+                    columns[name] = _Growing(codes=[MISSING] * len(lines))
+        for name, column in columns.items():
+            column.add(record.values.get(name))
+        lines.append(record.line)
+    cells = {name: Cells(column.values, np.array(column.codes, dtype=np.int32)) for name, column in columns.items()}
+    return Table(cells, list(names), len(lines), typed, np.array(lines, dtype=np.int64), problems)

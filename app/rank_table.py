@@ -1,0 +1,141 @@
+"""The result of `bakeoff rank` as a table in a terminal: ASCII only, from 80 columns on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.services.ranking_file import Result
+
+LEAST_WIDTH, MOST_BAR, LEAST_BAR = 80, 60, 12
+MOST_PAIRS = 30
+
+
+def show_result(result: Result, console: Console, *, ranks: bool, pairs: bool) -> None:
+    """The head, one table per component, effects, pairs if asked for, and the warnings."""
+    width = max(console.width, LEAST_WIDTH)
+    votes, models = result["n_votes"], result["n_models"]
+    console.print(f"{result['method']}: {votes:,} votes on {models:,} models, {result['confidence']:.0%} intervals")
+    rows = {row["model"]: row for row in result["models"]}
+    groups = [group for group in result["components"] if len(group) > 1]
+    for number, group in enumerate(groups, start=1):
+        console.print(f"\nGroup {number} of {len(groups)}" if len(groups) > 1 else "")
+        console.print(_board([rows[name] for name in group], width, ranks=ranks), width=width)
+    _show_effects(result, console)
+    if pairs:
+        console.print()
+        console.print(_pair_table(result["pairs"][:MOST_PAIRS], width), width=width)
+        if (more := len(result["pairs"]) - MOST_PAIRS) > 0:
+            console.print(f"and {more:,} more pairs (all are in --json)")
+    for warning in result["warnings"]:
+        console.print()
+        console.print(Text.assemble(("Note  ", "yellow"), warning), width=width, soft_wrap=False)
+
+
+def _board(rows: Sequence[dict[str, Any]], width: int, *, ranks: bool) -> Table:
+    has_rating = any(row["rating"] is not None for row in rows)
+    has_bounds = any(row["lower"] is not None for row in rows)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    names = min(max(len(row["model"]) for row in rows), width * 3 // 10)
+    heads = ["Rank", *(["Possible", "Tier"] if ranks else []), "Model", "", "Rating" if has_rating else "Won"]
+    heads += [*(["Interval"] if has_bounds else []), "Votes"]
+    bodies = [_cells(row, names, ranks=ranks, has_rating=has_rating, has_bounds=has_bounds) for row in rows]
+    taken = sum(
+        max(len(head), *(len(body[i]) for body in bodies)) + 1 for i, head in enumerate(heads) if i != heads.index("")
+    )
+    bars = _bars(rows, min(MOST_BAR, max(LEAST_BAR, width - taken - 1)), has_rating=has_rating)
+    for head in heads:
+        left = head in {"", "Model"}
+        table.add_column(head, justify="left" if left else "right", no_wrap=True, style="cyan" if head == "" else None)
+    for body, bar in zip(bodies, bars, strict=True):
+        body[heads.index("")] = bar
+        table.add_row(*map(Text, body))
+    return table
+
+
+def _cells(row: dict[str, Any], names: int, *, ranks: bool, has_rating: bool, has_bounds: bool) -> list[str]:
+    cells = ["-" if row["rank"] is None else str(row["rank"])]
+    if ranks:
+        possible = "-" if row["rank_lower"] is None else f"{row['rank_lower']}-{row['rank_upper']}"
+        cells += [possible, "-" if row["tier"] is None else str(row["tier"])]
+    cells += [_cut(row["model"], names), ""]
+    if has_rating:
+        cells.append(_number(row["rating"]) + ("" if row["bounded"] else "*"))
+    else:
+        cells.append("-" if _won(row) is None else f"{_won(row):.1%}")
+    if has_bounds:
+        cells.append("-" if row["lower"] is None else f"{_number(row['lower'])} .. {_number(row['upper'])}")
+    return [*cells, f"{row['n_votes']:,}"]
+
+
+def _bars(rows: Sequence[dict[str, Any]], width: int, *, has_rating: bool) -> list[str]:
+    """The interval of each model as dashes with an o at the estimate, or a bar of the share that it won."""
+    if not has_rating:
+        return ["#" * round((_won(row) or 0.0) * width) for row in rows]
+    ends = [x for row in rows for x in (row["lower"], row["rating"], row["upper"]) if x is not None]
+    low, span = min(ends), max(max(ends) - min(ends), 1e-12)
+
+    def at(x: float) -> int:
+        return int((x - low) / span * (width - 1) + 0.5)
+
+    bars = []
+    for row in rows:
+        cells = [" "] * width
+        if row["lower"] is not None:
+            start, end = at(row["lower"]), at(row["upper"])
+            cells[start : end + 1] = "-" * (end + 1 - start)
+        if row["rating"] is not None:
+            cells[at(row["rating"])] = "o"
+        bars.append("".join(cells))
+    return bars
+
+
+def _show_effects(result: Result, console: Console) -> None:
+    if result["position"]:
+        console.print(
+            f"\nPosition (side shown first): {_effect(result['position']['estimate'], result['position']['se'])}"
+        )
+    if result["ties"]:
+        name = next(key for key in result["ties"] if key != "se")
+        console.print(f"\nTies, {name}: {_effect(result['ties'][name], result['ties']['se'])}")
+    for effect in result["covariates"]:
+        console.print(f"Covariate {effect['name']}: {_effect(effect['estimate'], effect['se'])}")
+
+
+def _effect(estimate: float, se: float) -> str:
+    return f"{estimate:+.4f} logits, standard error {se:.4f}"
+
+
+def _pair_table(pairs: Sequence[dict[str, Any]], width: int) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    names = max(12, (width - 46) // 2)
+    for head in ("Better", "Worse", "Difference", "Interval", "p", "p adjusted"):
+        table.add_column(head, justify="left" if head in {"Better", "Worse"} else "right", no_wrap=True)
+    for pair in pairs:
+        cells = [_cut(pair["model_a"], names), _cut(pair["model_b"], names), _number(pair["difference"])]
+        cells += [
+            f"{_number(pair['lower'])} .. {_number(pair['upper'])}",
+            f"{pair['p']:.2g}",
+            f"{pair['p_adjusted']:.2g}",
+        ]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _won(row: dict[str, Any]) -> float | None:
+    n = row["n_votes"]
+    return (row["wins"] + (row["ties"] + row["both_bad"]) / 2) / n if n else None
+
+
+def _number(x: float | None) -> str:
+    if x is None:
+        return "-"
+    return f"{x:.0f}" if abs(x) >= 100 else f"{x:.2f}"
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 3]}..."

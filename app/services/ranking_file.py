@@ -1,0 +1,239 @@
+"""`bakeoff rank`: from a file of votes to the result that it prints, the numbers in plain values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import ModelRating, Ranking
+from app.errors import BadFileError, InvalidInputError
+from app.formats._vote_table import VoteTable, read_vote_table
+from app.services.ranking_options import RankOptions, find_method, method_arguments
+from app.stats.coding import MISSING
+from app.stats.comparisons import Comparisons
+from app.stats.intervals import normal_quantile
+
+ELO_PER_LOGIT = 400 / math.log(10)
+ELO_ZERO = 1000.0
+Result: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FileRanking:
+    """A ranking of a file: what the method found, with all warnings, and the options that it was asked with."""
+
+    ranking: Ranking
+    options: RankOptions
+
+
+def rank_file(path: Path, options: RankOptions) -> FileRanking:
+    """Rank the models of a file of votes.
+
+    Raises ``BadFileError`` naming each bad row, ``InvalidInputError`` for options or votes that make no sense,
+    ``RankingError`` where no believable number exists.
+    """
+    method = find_method(options)
+    try:
+        table = read_vote_table(path.read_bytes(), covariates=options.covariates)
+    except BadFileError as error:
+        raise BadFileError(error.problems, undone="Nothing was ranked.") from None
+    _check_votes(table, options)
+    warnings = _warnings(table, options, needs_order=method.NEEDS_ORDER)
+    if options.position and not table.has_sides:
+        table = replace(table, a_is_left=np.ones_like(table.a_is_left))
+    comparisons = to_comparisons(table)
+    ranking: Ranking = method.rank(comparisons, **method_arguments(options, method))
+    _check_anchor(ranking, options)
+    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings)), options)
+
+
+def to_comparisons(table: VoteTable) -> Comparisons:
+    """The table as the maths takes it, with raters, prompts and covariates as far as ``Comparisons`` holds them."""
+    known = {field.name for field in fields(Comparisons)}
+    extra: dict[str, Any] = {"rater": table.rater, "prompt": table.prompt}
+    if table.covariates:
+        contrasts = [_contrast(*pair) for pair in table.covariates.values()]
+        extra |= {"covariates": np.column_stack(contrasts), "covariate_names": tuple(table.covariates)}
+    return Comparisons(
+        models=table.models,
+        model_a=table.model_a,
+        model_b=table.model_b,
+        outcome=table.outcome,
+        weight=table.weight,
+        a_is_left=table.a_is_left,
+        ordered=bool((table.weight == 1).all()),
+        **{name: value for name, value in extra.items() if name in known},
+    )
+
+
+def _contrast(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((a - b) / (a + b + 1), dtype=np.float64)
+
+
+def _check_votes(table: VoteTable, options: RankOptions) -> None:
+    if not len(table):
+        raise InvalidInputError("No vote in this file counts: all were replaced by later ones, or have weight 0.")
+    for name, (a, b) in table.covariates.items():
+        contrast = _contrast(a, b)
+        if np.ptp(contrast) <= 1e-12 * np.abs(contrast).max():
+            reason = f"The covariate {name} differs in the same way in every vote, so it has no effect to estimate."
+            raise InvalidInputError(reason)
+    for name in options.cluster:
+        if getattr(table, name) is None:
+            raise InvalidInputError(f"--cluster {name} needs a column {name}, which the file doesn't have.")
+
+
+def _warnings(table: VoteTable, options: RankOptions, *, needs_order: bool) -> list[str]:
+    found = []
+    if (table.weight != np.round(table.weight)).any():
+        found.append(
+            "Some weights are not whole numbers. A weight counts as so many votes; standard errors rest on that."
+        )
+    if needs_order:
+        found.append("The votes are taken in the order of the rows of the file; another order gives other ratings.")
+    if options.position and not table.has_sides:
+        found.append("The file does not say who stood on the left; model_a is taken as the side shown first.")
+    for name in options.cluster:
+        codes = getattr(table, name)
+        if n := int((codes == MISSING).sum()):
+            found.append(f"{n:,} votes have no {name}; each is taken as one of its own.")
+    return found
+
+
+def _check_anchor(ranking: Ranking, options: RankOptions) -> None:
+    if options.anchor is None:
+        return
+    row = next((row for row in ranking.models if row.model == options.anchor), None)
+    if row is None:
+        raise InvalidInputError(f"--anchor {options.anchor!r} is no model of this file.")
+    if row.rating is None:
+        raise InvalidInputError(f"--anchor {options.anchor!r} has no rating by {ranking.method}.")
+
+
+# ------------------------------------------------------------------------------------------------ the result
+
+
+def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
+    """The result as `bakeoff rank --json` prints it; its numbers are on the scale that was asked for.
+
+    Ratings sum to zero (1000 on the Elo scale: have this mean) in each component. With an anchor, that of its component
+    are differences to it, with the errors of these differences. Errors, differences and bounds of pairs are on the
+    same scale; effects of position, ties and covariates are in logits.
+    """
+    ranking, options = found.ranking, found.options
+    scale = ELO_PER_LOGIT if options.scale == "elo" else 1.0
+    zero = ELO_ZERO if options.scale == "elo" else 0.0
+    tiers = find_tiers(ranking)
+    rows = _anchored(ranking, options.anchor)
+    position, ties = getattr(ranking, "position", None), getattr(ranking, "ties", None)
+    warnings = list(ranking.warnings)
+    if options.anchor is not None and not ranking.connected:
+        warnings.append("The anchor moves only the models that votes connect with it; the others sum to zero by group.")
+    return {
+        "method": ranking.method,
+        "n_votes": ranking.n_votes,
+        "n_models": len(ranking.models),
+        "connected": ranking.connected,
+        "components": [list(group) for group in ranking.components],
+        "confidence": ranking.confidence,
+        "log_likelihood": ranking.log_likelihood,
+        "models": [_model(row, scale, zero, tiers.get(row.model)) for row in rows],
+        "position": position and {"estimate": position.estimate, "se": position.se},
+        "ties": ties and {ties.name: ties.estimate, "se": ties.se},
+        "covariates": [
+            {"name": effect.name, "estimate": effect.estimate, "se": effect.se}
+            for effect in getattr(ranking, "covariates", ())
+        ],
+        "pairs": _pairs(ranking, scale) if with_pairs else [],
+        "fit": {},
+        "warnings": warnings,
+    }
+
+
+def _model(row: ModelRating, scale: float, zero: float, tier: int | None) -> Result:
+    def scaled(x: float | None, origin: float = 0.0) -> float | None:
+        return None if x is None else origin + scale * x
+
+    return {
+        "model": row.model,
+        "rating": scaled(row.rating, zero),
+        "se": scaled(row.se),
+        "lower": scaled(row.lower, zero),
+        "upper": scaled(row.upper, zero),
+        "rank": row.rank,
+        "rank_lower": row.rank_lower,
+        "rank_upper": row.rank_upper,
+        "tier": tier,
+        "n_votes": row.n_votes,
+        "wins": row.wins,
+        "losses": row.losses,
+        "ties": row.ties,
+        "both_bad": row.both_bad,
+        "bounded": row.bounded,
+    }
+
+
+def _pairs(ranking: Ranking, scale: float) -> list[Result]:
+    z = normal_quantile(ranking.confidence)
+    return [
+        {
+            "model_a": pair.model_a,
+            "model_b": pair.model_b,
+            "difference": scale * pair.difference,
+            "se": scale * pair.se,
+            "p": pair.p,
+            "p_adjusted": pair.p_adjusted,
+            "p_anytime": getattr(pair, "p_anytime", None),
+            "lower": scale * (pair.difference - z * pair.se),
+            "upper": scale * (pair.difference + z * pair.se),
+        }
+        for pair in ranking.pairs
+    ]
+
+
+def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
+    """The rows; those of the anchor's component as differences to it."""
+    if anchor is None:
+        return list(ranking.models)
+    base = next(row for row in ranking.models if row.model == anchor)
+    errors = {
+        pair.model_b if pair.model_a == anchor else pair.model_a: pair.se
+        for pair in ranking.pairs
+        if anchor in (pair.model_a, pair.model_b)
+    }
+    errors[anchor] = 0.0
+    z = normal_quantile(ranking.confidence)
+    rows = []
+    for row in ranking.models:
+        if row.component != base.component or row.rating is None or base.rating is None:
+            rows.append(row)
+            continue
+        rating, se = row.rating - base.rating, errors.get(row.model) if row.se is not None else None
+        bounds = (None, None) if se is None else (rating - z * se, rating + z * se)
+        rows.append(replace(row, rating=rating, se=se, lower=bounds[0], upper=bounds[1]))
+    return rows
+
+
+def find_tiers(ranking: Ranking) -> dict[str, int]:
+    """Tiers of each component from its simultaneous pair tests: 1 + the most models in a row significantly above.
+
+    A model is in tier 1 if none is significantly above it, and otherwise one tier below the lowest of those that are.
+    Models of one tier are never significantly different. Empty where the method gives no tests.
+    """
+    above: dict[str, list[str]] = {}
+    for pair in ranking.pairs:
+        if pair.p_adjusted <= 1 - ranking.confidence and pair.difference:
+            one, two = (pair.model_a, pair.model_b) if pair.difference > 0 else (pair.model_b, pair.model_a)
+            above.setdefault(two, []).append(one)
+    tiers: dict[str, int] = {}
+    tested = {name for pair in ranking.pairs for name in (pair.model_a, pair.model_b)}
+    for row in sorted(ranking.models, key=lambda row: (row.component, row.rank or 0)):
+        if row.model in tested:
+            # Whoever is significantly above has the higher rating, so its tier is known already.
+            tiers[row.model] = 1 + max((tiers.get(name, 0) for name in above.get(row.model, ())), default=0)
+    return tiers

@@ -1,0 +1,103 @@
+"""What a person may ask of a ranking of a file, checked before a vote is read."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from app.discovery import find_plugins
+from app.errors import InvalidInputError
+from app.stats.counts import BOTH_BAD, TIES
+from app.stats.intervals import normal_quantile
+
+INTERVALS = ("sandwich", "model", "bootstrap")
+CLUSTERS = ("rater", "prompt")
+BIAS_REDUCTIONS = ("auto", "firth", "none")
+SCALES = ("logit", "elo")
+
+
+@dataclass(frozen=True)
+class RankOptions:
+    """The options of `bakeoff rank`, of the same names."""
+
+    method: str = "bradley_terry"
+    ties: str = "half"
+    both_bad: str = "tie"
+    interval: str = "sandwich"
+    cluster: tuple[str, ...] = ()
+    position: bool = False
+    covariates: tuple[str, ...] = ()
+    bias_reduction: str = "auto"
+    confidence: float = 0.95
+    scale: str = "logit"
+    anchor: str | None = None
+    sequential: bool = False
+
+
+def find_method(options: RankOptions) -> ModuleType:
+    """The method; ``InvalidInputError`` for an option out of range or one that the method doesn't have."""
+    methods = find_plugins("app.ranking")
+    _check_choice("method", options.method, tuple(methods))
+    _check_choice("ties", options.ties, TIES)
+    _check_choice("both-bad", options.both_bad, BOTH_BAD)
+    _check_choice("interval", options.interval, INTERVALS)
+    _check_choice("bias-reduction", options.bias_reduction, BIAS_REDUCTIONS)
+    _check_choice("scale", options.scale, SCALES)
+    for name in options.cluster:
+        _check_choice("cluster", name, CLUSTERS)
+    for name in ("cluster", "covariates"):
+        if len(set(getattr(options, name))) < len(getattr(options, name)):
+            raise InvalidInputError(f"--{name.removesuffix('s')} names something twice")
+    normal_quantile(options.confidence)
+    if options.cluster and options.interval == "model":
+        raise InvalidInputError("--interval model takes all votes as independent; leave it or --cluster out")
+    method = methods[options.method]
+    _refuse_what_no_engine_does(options, method)
+    return method
+
+
+def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidInputError(f"--{option} must be one of {', '.join(known)}, not {value!r}")
+
+
+# ------------------------------------------------------------------------------- THE SEAM: options and their engines
+
+
+def _refuse_what_no_engine_does(options: RankOptions, method: ModuleType) -> None:
+    """Refuse what would otherwise be passed over in silence.
+
+    An option of a method is there as soon as ``rank`` takes an argument of its name; the rest is listed here by hand.
+    """
+    takes = inspect.signature(method.rank).parameters
+    for flag, name, is_asked in (
+        ("--position", "position", options.position),
+        ("--covariate", "covariates", bool(options.covariates)),
+        ("--bias-reduction", "bias_reduction", options.bias_reduction != "auto"),
+        ("--cluster", "covariance", bool(options.cluster)),
+        (f"--interval {options.interval}", "covariance", options.interval != "sandwich"),
+    ):
+        if is_asked and name not in takes:
+            raise InvalidInputError(f"The method {options.method} cannot do {flag}.")
+    if options.cluster or options.interval != "sandwich":
+        raise InvalidInputError(
+            "This version gives per-vote sandwich intervals only: no --cluster, no other --interval."
+        )
+    if options.sequential:
+        raise InvalidInputError("This version has no any-time-valid p-values yet: leave --sequential out.")
+
+
+def method_arguments(options: RankOptions, method: ModuleType) -> dict[str, Any]:
+    """What ``rank`` is called with beside the votes."""
+    arguments: dict[str, Any] = {
+        "confidence": options.confidence,
+        "ties": options.ties,
+        "both_bad": options.both_bad,
+        "position": options.position,
+        "covariates": bool(options.covariates),
+        "bias_reduction": options.bias_reduction,
+    }
+    takes = inspect.signature(method.rank).parameters
+    return {name: value for name, value in arguments.items() if name in takes}

@@ -1,0 +1,59 @@
+"""How many votes a comparison of two models needs, before it begins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import expit, logit, ndtri
+
+from app.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class VotesNeeded:
+    """``n_decisive`` votes that prefer one side, within ``n_votes`` in all, for a true ``win_share`` of these."""
+
+    gap: float
+    win_share: float
+    n_decisive: int
+    n_votes: int
+
+
+def count_votes_needed(
+    *,
+    gap: float | None = None,
+    win_share: float | None = None,
+    tie_rate: float = 0.0,
+    both_bad_rate: float = 0.0,
+    design_effect: float = 1.0,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> VotesNeeded:
+    """Votes on one pair for a two-sided test of "as often better as worse" at level ``alpha``.
+
+    n = ((z_{1-alpha/2} / 2 + z_power sqrt(p (1 - p))) / (p - 1/2))^2 decisive votes for a win share p among them
+    (p = expit(gap), gap in logits), and n * design_effect / (1 - tie_rate - both_bad_rate) in all. Raises
+    ``InvalidInputError`` unless exactly one of gap and win share is given and every number is in its range.
+    """
+    if (gap is None) == (win_share is None):
+        raise InvalidInputError("Say either the gap in logits or the win share, not both.")
+    share = float(expit(gap)) if win_share is None else win_share
+    if not 0 < share < 1 or share == 0.5:
+        raise InvalidInputError("The win share must lie between 0 and 1 and not be 0.5 (the gap not 0).")
+    if not (tie_rate >= 0 and both_bad_rate >= 0 and tie_rate + both_bad_rate < 1):
+        raise InvalidInputError("Tie rate and both-bad rate must not be negative, and be less than 1 together.")
+    if not 1 <= design_effect < math.inf:
+        raise InvalidInputError("The design effect must be at least 1.")
+    if not (0 < alpha < 1 and 0 < power < 1 and power > alpha / 2):
+        raise InvalidInputError("Alpha and power must lie between 0 and 1, and the power above alpha / 2.")
+    spread = float(ndtri(1 - alpha / 2)) / 2 + float(ndtri(power)) * math.sqrt(share * (1 - share))
+    n = (spread / (share - 0.5)) ** 2
+    if n > 1e15:
+        raise InvalidInputError("This gap is too small to count the votes that it needs.")
+    return VotesNeeded(
+        gap=float(logit(share)) if gap is None else gap,
+        win_share=share,
+        n_decisive=math.ceil(n),
+        n_votes=math.ceil(n * design_effect / (1 - tie_rate - both_bad_rate)),
+    )
