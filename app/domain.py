@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -302,7 +303,8 @@ class Ranking:
 
     ``position`` is the advantage of the side shown first, ``ties`` what governs how often people call a tie
     (``log_nu`` of Davidson, ``theta`` of Rao and Kupper), ``covariates`` the effect of each standardised covariate.
-    They are None or empty where the method estimates none.
+    They are None or empty where the method estimates none. ``df`` are the degrees of freedom behind the intervals,
+    infinite for the normal distribution.
     """
 
     method: str
@@ -316,6 +318,7 @@ class Ranking:
     position: Effect | None = None
     ties: Effect | None = None
     covariates: tuple[Effect, ...] = ()
+    df: float = math.inf
 
     @property
     def connected(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,11 @@ from app.stats.cells import POSITION, Cells, make_cells
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
-from app.stats.inference import check_bias_reduction, fill_group, fit_warnings, is_reduced, shows_no_spread
+from app.stats.inference import check_bias_reduction, check_multiplicity, fill_group, fit_warnings, is_reduced, shows_no_spread
 from app.stats.intervals import normal_quantile
 from app.stats.joint import JointFit, fit_jointly
 from app.stats.links import HALF_WIN, Link
-from app.stats.scores import Covariance, cells_of, joint_sandwich, vote_scores
+from app.stats.scores import Covariance, Uncertainty, cells_of, joint_sandwich, vote_scores
 
 RUNAWAY = (
     "Some mixture of strengths, ties, position and covariates foretells these votes without fail, so they set no limit "
@@ -53,6 +53,7 @@ def rank_jointly(
     covariates: bool,
     bias_reduction: str,
     covariance: Covariance | None,
+    multiplicity: str = "holm",
 ) -> Ranking:
     """The board of ``joint.fit_jointly``: strengths per group; position, ties and covariates common to all groups.
 
@@ -63,6 +64,7 @@ def rank_jointly(
     """
     normal_quantile(confidence)
     check_bias_reduction(bias_reduction)
+    check_multiplicity(multiplicity)
     counts = outcome_counts(comparisons)
     wins, tied = wins_and_ties(counts, ties=ties, both_bad=both_bad)
     groups = weak_components(wins + tied / 2)
@@ -83,9 +85,12 @@ def rank_jointly(
         found = (
             covariance(vote_scores(fit, comparisons, **which))  # type: ignore[arg-type]
             if covariance
-            else joint_sandwich(fit, by_model)
+            else Uncertainty(joint_sandwich(fit, by_model))
         )
-        _fill(estimates, fit, _believable(fit, found, linked), linked, comparisons.models, confidence)
+        estimates.df = found.df
+        notes += found.notes
+        believed = replace(found, covariance=_believable(fit, found.covariance, linked))
+        _fill(estimates, fit, believed, linked, comparisons.models, (confidence, multiplicity))
         value = fit.log_likelihood
     used = (wins + wins.T + tied).sum(axis=1)
     notes += fit_warnings(comparisons.models, groups, used, estimates.bounded)
@@ -139,14 +144,25 @@ def _believable(
 def _fill(
     estimates: Estimates,
     fit: JointFit,
-    covariance: NDArray[np.float64],
+    uncertainty: Uncertainty,
     linked: Sequence[NDArray[np.int64]],
     models: Sequence[str],
-    confidence: float,
+    options: tuple[float, str],
 ) -> None:
     """Write strengths by group and the effects that are common to all."""
+    covariance, (confidence, multiplicity) = uncertainty.covariance, options
     for group in linked:
-        fill_group(estimates, group, fit.theta[group], covariance[np.ix_(group, group)], models, confidence)
+        block = covariance[np.ix_(group, group)]
+        fill_group(
+            estimates,
+            group,
+            fit.theta[group],
+            block,
+            models,
+            confidence,
+            df=uncertainty.df,
+            multiplicity=multiplicity,
+        )
     se = np.sqrt(np.diag(covariance)[fit.cells.m :])
     effects = [
         Effect(name, float(estimate), float(error))

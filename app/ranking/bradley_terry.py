@@ -15,7 +15,14 @@ from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
 from app.stats.covariance import model_covariance, sandwich_covariance
 from app.stats.firth import fit_firth
-from app.stats.inference import check_bias_reduction, fill_group, fit_warnings, is_reduced, shows_no_spread
+from app.stats.inference import (
+    check_bias_reduction,
+    check_multiplicity,
+    fill_group,
+    fit_warnings,
+    is_reduced,
+    shows_no_spread,
+)
 from app.stats.intervals import normal_quantile
 from app.stats.links import HALF_WIN
 from app.stats.newton import fit_bradley_terry, log_likelihood
@@ -39,11 +46,12 @@ def rank(
     covariates: bool = False,
     bias_reduction: str = "auto",
     covariance: Covariance | None = None,
+    multiplicity: str = "holm",
 ) -> Ranking:
     """Ratings in logits with sandwich intervals, one board per group of models that votes connect.
 
-    Within a group ratings sum to zero, and ranks, rank intervals and pair tests (Holm over the pairs of the group) are
-    its own. Maximum likelihood where it exists (``newton.fit_bradley_terry``); where it does not, Firth's bias-reduced
+    Within a group ratings sum to zero, and ranks, rank intervals and pair tests (adjusted over the pairs of the group
+    by ``multiplicity``, see ``inference.fill_group``) are its own. Maximum likelihood where it exists (``newton.fit_bradley_terry``); where it does not, Firth's bias-reduced
     fit, with ``bounded=False`` on the models of ``connectivity.unbounded_models`` and a warning
     (``bias_reduction="firth"`` uses it for every group, ``"none"`` refuses it). Standard errors are those of G M G,
     except that votes on unbounded models, and on models with nothing but ties, enter M with the variance that the model
@@ -69,15 +77,17 @@ def rank(
             covariates=covariates,
             bias_reduction=bias_reduction,
             covariance=covariance,
+            multiplicity=multiplicity,
         )
     normal_quantile(confidence)
     check_bias_reduction(bias_reduction)
+    check_multiplicity(multiplicity)
     counts = outcome_counts(comparisons)
     wins, tied = wins_and_ties(counts, ties=ties, both_bad=both_bad)
     groups = weak_components(wins + tied / 2)
     estimates = Estimates.blank(len(comparisons.models))
     linked = [group for group in groups if len(group) > 1]
-    options = (confidence, bias_reduction)
+    options = (confidence, bias_reduction, multiplicity)
     total = sum(_rate(estimates, group, (wins, tied), comparisons.models, options) for group in linked)
     used = (wins + wins.T + tied).sum(axis=1)
     return make_ranking(
@@ -97,17 +107,18 @@ def _rate(
     group: NDArray[np.int64],
     votes: tuple[NDArray[np.float64], NDArray[np.float64]],
     models: Sequence[str],
-    options: tuple[float, str],
+    options: tuple[float, str, str],
 ) -> float:
     """Fill in the estimates of one group of connected models; the log-likelihood of its votes."""
-    confidence, bias_reduction = options
+    confidence, bias_reduction, multiplicity = options
     wins, tied = (matrix[np.ix_(group, group)] for matrix in votes)
     halves = wins + tied / 2
     unbounded = unbounded_models(halves)
     reduced = is_reduced(bias_reduction, [models[i] for i in group], unbounded)
     theta = fit_firth(halves) if reduced else fit_bradley_terry(halves)
     estimates.bounded[group] = ~unbounded
-    fill_group(estimates, group, theta, _covariance(theta, wins, tied, unbounded), models, confidence)
+    covariance = _covariance(theta, wins, tied, unbounded)
+    fill_group(estimates, group, theta, covariance, models, confidence, multiplicity=multiplicity)
     return log_likelihood(theta, halves)
 
 

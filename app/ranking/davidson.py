@@ -26,6 +26,7 @@ def rank(
     covariates: bool = False,
     bias_reduction: str = "auto",
     covariance: Covariance | None = None,
+    multiplicity: str = "holm",
 ) -> Ranking:
     """Ratings in logits, theta_i - theta_j being the log odds of a win against a loss, with sandwich intervals.
 
@@ -45,4 +46,5 @@ def rank(
         covariates=covariates,
         bias_reduction=bias_reduction,
         covariance=covariance,
+        multiplicity=multiplicity,
     )

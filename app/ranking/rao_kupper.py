@@ -26,6 +26,7 @@ def rank(
     covariates: bool = False,
     bias_reduction: str = "auto",
     covariance: Covariance | None = None,
+    multiplicity: str = "holm",
 ) -> Ranking:
     """Ratings in logits with sandwich intervals.
 
@@ -46,4 +47,5 @@ def rank(
         covariates=covariates,
         bias_reduction=bias_reduction,
         covariance=covariance,
+        multiplicity=multiplicity,
     )

@@ -31,6 +31,7 @@ class Estimates:
     rank_upper: NDArray[np.float64]
     bounded: NDArray[np.bool_]
     pairs: list[PairTest] = field(default_factory=list)
+    df: float = np.inf
     position: Effect | None = None
     ties: Effect | None = None
     covariates: tuple[Effect, ...] = ()
@@ -82,6 +83,7 @@ def make_ranking(
         position=estimates.position,
         ties=estimates.ties,
         covariates=estimates.covariates,
+        df=estimates.df,
     )
 
 

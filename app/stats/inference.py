@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from app.domain import PairTest
 from app.errors import InvalidInputError, NotConvergedError
 from app.stats.board import Estimates, chosen, connection_warnings, naming
-from app.stats.intervals import normal_quantile
+from app.stats.intervals import quantile
+from app.stats.max_t import max_t_tests
 from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
 
 FEW_VOTES = 30  # below this the normal approximation behind the intervals is rough
 BIAS_REDUCTION = ("auto", "firth", "none")
+MULTIPLICITY = ("holm", "max_t")
 NO_SPREAD = 1e-6  # a sandwich variance below this share of the model-based one is rounding, not knowledge
 
 
@@ -25,18 +27,27 @@ def fill_group(
     covariance: NDArray[np.float64],
     models: Sequence[str],
     confidence: float,
+    *,
+    df: float = np.inf,
+    multiplicity: str = "holm",
 ) -> None:
-    """Write the group's ratings, errors, bounds, pair tests (Holm within the group) and rank intervals.
+    """Write the group's ratings, errors, bounds, pair tests and rank intervals.
 
-    ``theta`` (logits) and ``covariance`` are those of the group's models alone, in the order of ``group``.
+    ``theta`` (logits) and ``covariance`` are those of the group's models alone, in the order of ``group``; intervals
+    and tests are those of Student's t with ``df`` degrees of freedom. Pairs are adjusted within the group by ``holm``
+    or by step-down ``max_t``, which finds more differences and takes a second on a board of 100 models.
     """
     se = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    half_width = normal_quantile(confidence) * se
+    half_width = quantile(confidence, df) * se
     estimates.score[group] = estimates.rating[group] = theta
     estimates.se[group] = se
     estimates.lower[group], estimates.upper[group] = theta - half_width, theta + half_width
     best_first = np.array(sorted(range(len(group)), key=lambda i: (-theta[i].round(8), models[int(group[i])])))
-    tests = pairwise_tests(theta[best_first], covariance[np.ix_(best_first, best_first)])
+    ordered = theta[best_first], covariance[np.ix_(best_first, best_first)]
+    if multiplicity == "max_t":
+        tests = max_t_tests(*ordered, df=df, confidence=confidence).tests
+    else:
+        tests = pairwise_tests(*ordered, df=df)
     ranked = group[best_first]
     lower, upper = rank_sets(tests, len(group), alpha=1 - confidence)
     estimates.rank_lower[ranked], estimates.rank_upper[ranked] = lower, upper
@@ -69,6 +80,12 @@ def fit_warnings(
     if few:
         found.append(f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}.")
     return found
+
+
+def check_multiplicity(option: str) -> None:
+    """Raise ``InvalidInputError`` unless this is a way to adjust pair tests."""
+    if option not in MULTIPLICITY:
+        raise InvalidInputError(f"multiplicity must be one of {', '.join(MULTIPLICITY)}, not {option!r}")
 
 
 def check_bias_reduction(option: str) -> None:

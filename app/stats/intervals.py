@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from app.errors import InvalidInputError
 
@@ -14,6 +14,15 @@ def normal_quantile(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise InvalidInputError(f"confidence must lie between 0 and 1, not {confidence}")
     return float(ndtri(0.5 + confidence / 2))
+
+
+def quantile(confidence: float, df: float = np.inf) -> float:
+    """The quantile of a two-sided interval by Student's t with ``df`` degrees of freedom, infinite meaning normal.
+
+    Raises ``InvalidInputError`` unless 0 < confidence < 1.
+    """
+    z = normal_quantile(confidence)
+    return z if np.isinf(df) else float(stdtrit(df, 0.5 + confidence / 2))
 
 
 def wilson_interval(

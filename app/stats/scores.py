@@ -43,8 +43,17 @@ class VoteScores:
         return np.hstack([scores, self.others])
 
 
-Covariance = Callable[[VoteScores], Array]
-"""A function from the scores of all used votes to the covariance of all parameters, shape (m + q, m + q)."""
+@dataclass(frozen=True)
+class Uncertainty:
+    """The covariance of all parameters, shape (m + q, m + q), its degrees of freedom, and what is to be said of it."""
+
+    covariance: Array
+    df: float = np.inf
+    notes: tuple[str, ...] = ()
+
+
+Covariance = Callable[[VoteScores], Uncertainty]
+"""A function from the scores of all used votes to what they leave uncertain; ``app.stats.uncertainty`` has some."""
 
 
 def vote_scores(
