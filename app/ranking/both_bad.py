@@ -29,10 +29,10 @@ def rank(comparisons: Comparisons, *, confidence: float = 0.95, ties: str = "hal
     """Qualities q in logits, higher is better, from logit P(both bad | i, j) = a - q_i - q_j, with sandwich intervals.
 
     q sums to zero within each group of comparable models (``stats.quality`` says which are: two models alone are not).
-    All votes count: ties are not both-bad (``ties="drop"`` leaves them out), and ``both_bad`` is without effect, since
-    both-bad is what is modelled. Where no finite maximum exists (a model that was never, or always, in a both-bad pair)
-    Firth's bias-reduced fit with ``bounded=False`` and a warning. It is a logistic regression with X = e_i + e_j,
-    fitted by ``joint.fit_jointly``.
+    There is no board where no vote, or every vote, is both bad. All votes count: ties are not both-bad (``ties="drop"``
+    leaves them out), and ``both_bad`` is without effect, since both-bad is what is modelled. Where no finite maximum
+    exists (a model that was never, or always, in a both-bad pair) Firth's bias-reduced fit with ``bounded=False`` and a
+    warning. It is a logistic regression with X = e_i + e_j, fitted by ``joint.fit_jointly``.
 
     Raises ``InvalidInputError`` and ``NotConvergedError`` as ``bradley_terry.rank`` does.
     """
@@ -42,13 +42,16 @@ def rank(comparisons: Comparisons, *, confidence: float = 0.95, ties: str = "hal
     total = counts if ties == "half" else np.delete(counts, TIE, axis=2)
     bad = counts[:, :, BOTH] + counts[:, :, BOTH].T
     others = total.sum(axis=2) + total.sum(axis=2).T - bad
+    used = (bad + others).sum(axis=1)
     cover = double_cover(bad, others)
     groups, free = comparable_groups(cover)
+    is_told = bool(bad.any() and others.any())
+    if not is_told:
+        groups = [np.array([i]) for i in np.argsort(-used, kind="stable")]
     models = comparisons.models
     estimates = Estimates.blank(len(models))
-    used = (bad + others).sum(axis=1)
     value = None
-    if used.any():
+    if is_told:
         unbounded = unbounded_qualities(cover)
         fit = fit_jointly(quality_cells(bad, others, groups, free), HALF_WIN, penalised=bool(unbounded.any()))
         _fill(estimates, fit, unbounded, models, confidence)
@@ -88,7 +91,9 @@ def _warnings(
     estimates: Estimates,
 ) -> list[str]:
     found = connection_warnings(models, linked, used > 0)
-    if len(groups) > len(linked):
+    if used.any() and np.isnan(estimates.rating).all():
+        found.append("All votes are both bad, or none is, or no two models can be compared by them: there is no board.")
+    elif len(groups) > len(linked):
         alone = used * np.isnan(estimates.rating) > 0
         who = f" Without a rating: {naming(chosen(models, alone))}." if alone.any() else ""
         found.append(

@@ -86,7 +86,7 @@ def fit_reliability(used: Comparisons, group: NDArray[np.int64]) -> tuple[CrowdF
     # One cell per rater and directed pair: the half-wins of either side, whichever way the votes were written.
     cell = np.concatenate([(own * m + a) * m + b, (own * m + b) * m + a])
     kinds, which = np.unique(cell, return_inverse=True)
-    count = np.bincount(which, np.concatenate([for_a, here.weight - for_a]), len(kinds))
-    kinds, count = kinds[count > 0], np.asarray(count[count > 0], dtype=np.float64)
+    count = np.asarray(np.bincount(which, np.concatenate([for_a, here.weight - for_a]), len(kinds)), dtype=np.float64)
+    kinds, count = kinds[count > 0], count[count > 0]
     verdicts = Verdicts(kinds // m % m, kinds % m, kinds // (m * m), count, m, len(codes))
     return fit_crowd(verdicts), codes

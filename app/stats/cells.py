@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +50,23 @@ class Cells:
             eta += self.extra @ beta[self.m : self.m + self.k]
         return np.asarray(eta, dtype=np.float64)
 
+    @cached_property
+    def _pair(self) -> NDArray[np.int64]:
+        return self.first * self.m + self.second
+
+    def _by_pair(self, values: Array) -> Array:
+        return np.bincount(self._pair, values, self.m**2).reshape(self.m, self.m)
+
     def slope(self, by_eta: Array) -> Array:
         """X'r for cell values r of shape (n,): shape (m + k,)."""
-        theta = np.bincount(self.first, by_eta, self.m) + self.sign * np.bincount(self.second, by_eta, self.m)
-        return np.concatenate([theta, self.extra.T @ by_eta])
+        pairs = self._by_pair(by_eta)
+        return np.concatenate([pairs.sum(axis=1) + self.sign * pairs.sum(axis=0), self.extra.T @ by_eta])
 
     def quadratic(self, weights: Array) -> Array:
         """X' diag(weights) X, shape (m + k, m + k)."""
         m, k = self.m, self.k
         form = np.empty((m + k, m + k))
-        pairs = np.bincount(self.first * m + self.second, weights, m * m).reshape(m, m)
+        pairs = self._by_pair(weights)
         both = self.sign * (pairs + pairs.T)
         form[:m, :m] = both
         form[:m, :m][np.diag_indices(m)] += pairs.sum(axis=1) + pairs.sum(axis=0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.errors import InvalidInputError, NotConvergedError
 from app.stats.cells import POSITION, Cells
 from app.stats.firth import MEMORY, corrected_step
-from app.stats.links import Link, Slopes
+from app.stats.links import Link, Slopes, Sums
 from app.stats.newton import MAX_STEPS, TOLERANCE, damped
 
 Array = NDArray[np.float64]
@@ -65,51 +65,79 @@ def fit_jointly(cells: Cells, link: Link, *, penalised: bool = False) -> JointFi
     Raises ``InvalidInputError`` if an effect can't be told apart from the strengths, ``NotConvergedError`` if no finite
     maximum is found.
     """
-    beta = _start(cells, link)
-    check_effects(cells, link, beta)
+    beta, likelihood = _start(cells, link), _Likelihood(cells, link, penalised)
+    check_effects(likelihood, beta)
     scale = _slope_scale(cells, link)
     moves: deque[tuple[Array, Array]] = deque(maxlen=MEMORY if penalised else 1)
-    value = objective(cells, link, beta, penalised=penalised)
-    slope, hessian = _local(cells, link, beta, penalised=penalised)
+    value = likelihood.objective(beta)
+    slope, hessian = likelihood.local(beta)
     for _ in range(MAX_STEPS):
         solver = _Solver(cells, hessian)
         step = corrected_step(solver.solve, slope, moves)
         if (np.abs(slope) < TOLERANCE * np.maximum(1.0, scale / 1000)).all() and np.abs(step).max() < TOLERANCE * max(
             1.0, float(scale.max()) * 1e-6
         ):
-            return JointFit(cells, link, beta, objective(cells, link, beta), _bread(cells, link, beta), penalised)
+            bread = _inverse(cells, likelihood.observed(beta))
+            return JointFit(cells, link, beta, likelihood.sums(beta).value, bread, penalised)
         before = beta, slope
-        beta, value = damped(
-            beta, step, lambda at: objective(cells, link, at, penalised=penalised), value, cells.centred
-        )
+        beta, value = damped(beta, step, likelihood.objective, value, cells.centred)
         if not penalised and np.abs(cells.eta(beta)).max() > FARTHEST:
             break
-        slope, hessian = _local(cells, link, beta, penalised=penalised)
+        slope, hessian = likelihood.local(beta)
         move = beta - before[0], before[1] - slope
         if penalised and move[0] @ move[1] > 0:
             moves.append(move)
     raise NotConvergedError(f"the fit did not converge in {MAX_STEPS} steps: the votes may put no limit on it")
 
 
-def objective(cells: Cells, link: Link, beta: Array, *, penalised: bool = False) -> float:
-    """The log-likelihood in nats, plus log det(I) / 2 where ``penalised``; -inf outside the link's range."""
-    slopes = local_slopes(cells, link, beta)
-    with np.errstate(invalid="ignore"):
-        value = float(np.where(cells.votes > 0, cells.votes * slopes.log_p, 0.0).sum())
-    if not penalised or not np.isfinite(value):
-        return value if np.isfinite(value) else -np.inf
-    information = assemble(cells, link, *expected_information(cells, slopes))
-    filled, c = _filled(cells, information)
-    sign, log_determinant = np.linalg.slogdet(filled)
-    return value + float(log_determinant - cells.null.shape[1] * np.log(c)) / 2 if sign > 0 else -np.inf
+class _Likelihood:
+    """What is maximised; it remembers the last point, since the solver asks for the value first and then for slopes."""
+
+    def __init__(self, cells: Cells, link: Link, penalised: bool) -> None:
+        self.cells, self.link, self.penalised = cells, link, penalised
+        self._last: tuple[Array, Sums] | None = None
+
+    def sums(self, beta: Array) -> Sums:
+        if self._last is None or self._last[0] is not beta:
+            shape = float(beta[-1]) if self.link.shape else 0.0
+            self._last = beta, self.link.sums(self.cells.eta(beta), shape, self.cells.votes)
+        return self._last[1]
+
+    def objective(self, beta: Array) -> float:
+        """The log-likelihood in nats, plus log det(I) / 2 where penalised; -inf outside the link's range."""
+        value = self.sums(beta).value
+        if not self.penalised or not np.isfinite(value):
+            return value
+        cells, slopes = self.cells, local_slopes(self.cells, self.link, beta)
+        filled, c = _filled(cells, assemble(cells, self.link, *expected_information(cells, slopes)))
+        sign, log_determinant = np.linalg.slogdet(filled)
+        return value + float(log_determinant - cells.null.shape[1] * np.log(c)) / 2 if sign > 0 else -np.inf
+
+    def local(self, beta: Array) -> tuple[Array, Array]:
+        """The slope of the objective and the information that a step is computed from."""
+        cells, sums = self.cells, self.sums(beta)
+        slope = cells.slope(sums.eta)
+        if self.link.shape:
+            slope = np.append(slope, sums.shape.sum())
+        if not self.penalised:
+            return slope, self.observed(beta)
+        slopes = local_slopes(cells, self.link, beta)
+        information = assemble(cells, self.link, *expected_information(cells, slopes))
+        return slope + _penalty_slope(cells, self.link, slopes, information), information
+
+    def observed(self, beta: Array) -> Array:
+        """The observed information, minus the second derivative of the log-likelihood, shape (p, p)."""
+        sums = self.sums(beta)
+        return assemble(self.cells, self.link, sums.eta2, sums.cross, sums.shape2)
 
 
-def check_effects(cells: Cells, link: Link, beta: Array) -> None:
+def check_effects(likelihood: _Likelihood, beta: Array) -> None:
     """Raise ``InvalidInputError`` if a further column is a mixture of the strengths and the other columns."""
-    m, k = cells.m, cells.k
-    if not k:
+    cells = likelihood.cells
+    m = cells.m
+    if not cells.k:
         return
-    information = assemble(cells, link, *expected_information(cells, local_slopes(cells, link, beta)))[: m + k, : m + k]
+    information = likelihood.observed(beta)
     for place, name in enumerate(cells.names):
         # Column by column: the earlier columns are known to be apart, so the block up to here can be inverted.
         block = information[: m + place, : m + place]
@@ -148,20 +176,6 @@ def _slope_scale(cells: Cells, link: Link) -> Array:
     return np.concatenate([*parts, [n.sum()]] if link.shape else parts)
 
 
-def _local(cells: Cells, link: Link, beta: Array, *, penalised: bool) -> tuple[Array, Array]:
-    """The slope of the objective and the information that a step is computed from."""
-    slopes = local_slopes(cells, link, beta)
-    votes = cells.votes
-    slope = cells.slope((votes * slopes.eta).sum(axis=1))
-    if link.shape:
-        slope = np.append(slope, (votes * slopes.shape).sum())
-    observed = [-(votes * part).sum(axis=1) for part in (slopes.eta2, slopes.cross, slopes.shape2)]
-    if penalised:
-        slope = slope + _penalty_slope(cells, link, slopes)
-        return slope, assemble(cells, link, *expected_information(cells, slopes))
-    return slope, assemble(cells, link, *observed)
-
-
 def expected_information(cells: Cells, slopes: Slopes) -> list[Array]:
     """The expected information of each cell by (eta, eta), (eta, shape) and (shape, shape), arrays of shape (n,)."""
     n = cells.votes.sum(axis=1)
@@ -178,10 +192,10 @@ def assemble(cells: Cells, link: Link, eta2: Array, cross: Array, shape2: Array)
     return np.block([[form, edge], [edge.T, np.full((1, 1), shape2.sum())]])
 
 
-def _penalty_slope(cells: Cells, link: Link, slopes: Slopes) -> Array:
+def _penalty_slope(cells: Cells, link: Link, slopes: Slopes, information: Array) -> Array:
     """The slope of log det(I) / 2: sum over cells of n tr(V dW) / 2, V the covariance of (eta, shape) of the cell."""
     n = cells.votes.sum(axis=1)
-    bread = _inverse(cells, assemble(cells, link, *expected_information(cells, slopes)))
+    bread = _inverse(cells, information)
     v_eta2, v_cross, v_shape2 = cell_variances(cells, link, bread)
     score = (slopes.eta, slopes.shape)
     second = ((slopes.eta2, slopes.cross), (slopes.cross, slopes.shape2))
@@ -254,10 +268,3 @@ def _inverse(cells: Cells, form: Array) -> Array:
         raise NotConvergedError("the votes determine the parameters too weakly to give standard errors") from error
     inverse[: cells.m, : cells.m] -= cells.null @ cells.null.T / c
     return np.asarray((inverse + inverse.T) / 2, dtype=np.float64)
-
-
-def _bread(cells: Cells, link: Link, beta: Array) -> Array:
-    """G: the inverse of the observed information at beta."""
-    slopes = local_slopes(cells, link, beta)
-    observed = [-(cells.votes * part).sum(axis=1) for part in (slopes.eta2, slopes.cross, slopes.shape2)]
-    return _inverse(cells, assemble(cells, link, *observed))

@@ -126,10 +126,10 @@ def damped(
     floor = before - 1e-12 * max(1.0, abs(before))
     step = step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), LONGEST_STEP))
     for _ in range(MAX_HALVINGS):
-        after = theta + step
+        after = centred(theta + step)
         value = objective(after)
         if value >= floor:
-            return centred(after), value
+            return after, value
         step = step / 2
     raise NotConvergedError("the fit could not be improved and is not at its maximum")
 
