@@ -32,14 +32,17 @@ def board(seed, m, votes, tie=0.2):
 
 @pytest.mark.parametrize(("m", "votes"), [(4, 400), (10, 20_000)])
 def test_standard_errors_are_those_of_the_sandwich(m, votes):
-    """Ties included, for which the model-based ones are wrong; 4,000 replicates have an error of 1.1 %."""
+    """Ties included, for which the model-based ones are wrong; 4,000 replicates have an error of 1.1 %.
+
+    With 100 votes per model the bootstrap also shows the curvature of the logit, some 3 %.
+    """
     theta, wins, ties = board(1, m, votes)
     found = bootstrap_votes(theta, wins, ties, n_replicates=4000)
     expected = np.sqrt(np.diag(sandwich_covariance(theta, wins, ties)))
     assert found.n_failed == 0
     assert found.replicates.shape == (4000, m)
     assert found.se == pytest.approx(expected, rel=0.08 if votes == 400 else 0.045)
-    assert np.mean(found.se / expected) == pytest.approx(1, abs=0.03)
+    assert np.mean(found.se / expected) == pytest.approx(1, abs=0.06 if votes == 400 else 0.015)
     assert found.replicates.sum(axis=1) == pytest.approx(np.zeros(4000), abs=1e-9)
     assert np.sqrt(np.diag(found.covariance)) == pytest.approx(found.se)
     lower, upper = found.interval()

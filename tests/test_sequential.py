@@ -93,7 +93,7 @@ def test_a_look_after_every_vote_up_to_5000_rejects_a_true_null_at_most_5_percen
         missed += [not low < 0.5 < high for low, high in inside]
     rate = np.mean(wrong)
     assert rate < 0.05 + 2 * math.sqrt(0.05 * 0.95 / 4000)
-    assert 0.02 < rate  # not bought by never rejecting
+    assert rate > 0.02  # not bought by never rejecting
     assert 0.45 < np.mean(naive) < 0.65
     assert np.mean(missed) <= 0.05
 
@@ -161,7 +161,7 @@ def test_false_claims_on_a_board_of_6_equal_models_stay_below_5_percent_over_50_
     rng = np.random.default_rng(3)
     m, i, j = 6, *np.triu_indices(6, 1)
     wrong, naive = [], []
-    for _ in range(400):
+    for _ in range(200):
         pairs = rng.integers(0, 15, (50, 100))
         votes = np.array([np.bincount(look, minlength=15) for look in pairs]).cumsum(axis=0)
         wins = rng.binomial(np.diff(votes, axis=0, prepend=0), 0.5).cumsum(axis=0)
@@ -178,7 +178,7 @@ def test_false_claims_on_a_board_of_6_equal_models_stay_below_5_percent_over_50_
             is_naive |= bool((np.abs(found.difference) > 1.96 * found.se).any())
         wrong.append(is_wrong)
         naive.append(is_naive)
-    assert np.mean(wrong) < 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
+    assert np.mean(wrong) < 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
     assert np.mean(naive) > 0.8
 
 
