@@ -11,7 +11,7 @@ from rich.text import Text
 
 from app.services.ranking_file import Result
 
-LEAST_WIDTH, MOST_BAR, LEAST_BAR = 80, 60, 12
+LEAST_WIDTH, LEAST_NAME, MOST_BAR, LEAST_BAR = 80, 12, 60, 12
 MOST_PAIRS = 30
 
 
@@ -40,29 +40,29 @@ def _board(rows: Sequence[dict[str, Any]], width: int, *, ranks: bool) -> Table:
     has_rating = any(row["rating"] is not None for row in rows)
     has_bounds = any(row["lower"] is not None for row in rows)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    names = min(max(len(row["model"]) for row in rows), width * 3 // 10)
     heads = ["Rank", *(["Possible", "Tier"] if ranks else []), "Model", "", "Rating" if has_rating else "Won"]
     heads += [*(["Interval"] if has_bounds else []), "Votes"]
-    bodies = [_cells(row, names, ranks=ranks, has_rating=has_rating, has_bounds=has_bounds) for row in rows]
-    taken = sum(
-        max(len(head), *(len(body[i]) for body in bodies)) + 1 for i, head in enumerate(heads) if i != heads.index("")
-    )
-    bars = _bars(rows, min(MOST_BAR, max(LEAST_BAR, width - taken - 1)), has_rating=has_rating)
+    bodies = [_cells(row, ranks=ranks, has_rating=has_rating, has_bounds=has_bounds) for row in rows]
+    widths = [max(len(head), *(len(body[i]) for body in bodies)) + 1 for i, head in enumerate(heads)]
+    bar_at, name_at = heads.index(""), heads.index("Model")
+    room = width - (sum(widths) - widths[bar_at]) - 1
+    names = max(LEAST_NAME, widths[name_at] - 1 - max(0, LEAST_BAR - room))
+    bars = _bars(rows, min(MOST_BAR, max(LEAST_BAR, room)), has_rating=has_rating)
     for head in heads:
         left = head in {"", "Model"}
         table.add_column(head, justify="left" if left else "right", no_wrap=True, style="cyan" if head == "" else None)
     for body, bar in zip(bodies, bars, strict=True):
-        body[heads.index("")] = bar
+        body[name_at], body[bar_at] = _cut(body[name_at], names), bar
         table.add_row(*map(Text, body))
     return table
 
 
-def _cells(row: dict[str, Any], names: int, *, ranks: bool, has_rating: bool, has_bounds: bool) -> list[str]:
+def _cells(row: dict[str, Any], *, ranks: bool, has_rating: bool, has_bounds: bool) -> list[str]:
     cells = ["-" if row["rank"] is None else str(row["rank"])]
     if ranks:
         possible = "-" if row["rank_lower"] is None else f"{row['rank_lower']}-{row['rank_upper']}"
         cells += [possible, "-" if row["tier"] is None else str(row["tier"])]
-    cells += [_cut(row["model"], names), ""]
+    cells += [row["model"], ""]
     if has_rating:
         cells.append(_number(row["rating"]) + ("" if row["bounded"] else "*"))
     else:

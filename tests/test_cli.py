@@ -34,6 +34,9 @@ COMMANDS = [
     ("import", "generations"),
     ("import", "votes"),
     ("export", "votes"),
+    ("rank",),
+    ("power",),
+    ("simulate",),
 ]
 VOTES = """prompt_id,left,right,winner,rater
 {id},Sample Heron,Sample Plover,left,ann

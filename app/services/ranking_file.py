@@ -46,10 +46,12 @@ def rank_file(path: Path, options: RankOptions) -> FileRanking:
     warnings = _warnings(table, options, needs_order=method.NEEDS_ORDER)
     if options.position and not table.has_sides:
         table = replace(table, a_is_left=np.ones_like(table.a_is_left))
+    clusters, notes = find_clusters(table, options)
+    options = replace(options, cluster=clusters)
     comparisons = to_comparisons(table)
     ranking: Ranking = method.rank(comparisons, **method_arguments(options, method))
     _check_anchor(ranking, options)
-    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings)), options)
+    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings, *notes)), options)
 
 
 def to_comparisons(table: VoteTable) -> Comparisons:
@@ -98,11 +100,29 @@ def _warnings(table: VoteTable, options: RankOptions, *, needs_order: bool) -> l
         found.append("The votes are taken in the order of the rows of the file; another order gives other ratings.")
     if options.position and not table.has_sides:
         found.append("The file does not say who stood on the left; model_a is taken as the side shown first.")
+    return found
+
+
+def find_clusters(table: VoteTable, options: RankOptions) -> tuple[tuple[str, ...], list[str]]:
+    """The clusters of ``options.cluster`` that intervals can rest on, and what is to be said about the others.
+
+    A column with a single rater (or prompt) in it tells nothing about how raters differ, so it is left out.
+    """
+    usable, notes = [], []
     for name in options.cluster:
         codes = getattr(table, name)
-        if n := int((codes == MISSING).sum()):
-            found.append(f"{n:,} votes have no {name}; each is taken as one of its own.")
-    return found
+        n_missing = int((codes == MISSING).sum())
+        n_clusters = len(np.unique(codes[codes != MISSING])) + n_missing
+        if n_clusters < 2:
+            notes.append(
+                f"There is only one {name}, so no interval can be clustered by {name}; the votes are taken as "
+                f"independent of it. Nothing here tells whether another {name} would agree."
+            )
+            continue
+        usable.append(name)
+        if n_missing:
+            notes.append(f"{n_missing:,} votes have no {name}; each is taken as having one of its own.")
+    return tuple(usable), notes
 
 
 def _check_anchor(ranking: Ranking, options: RankOptions) -> None:
