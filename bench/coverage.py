@@ -33,7 +33,7 @@ Z = normal_quantile(0.95)
 
 @dataclass
 class Row:
-    """One line of the table: in how many of the runs it held (or erred), and the bounds of the promise, if it is ours."""
+    """One line of the table: in how many of the runs it held (or erred), and the bounds of our promise."""
 
     method: str
     hits: list[bool]

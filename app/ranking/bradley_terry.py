@@ -51,13 +51,13 @@ def rank(
     """Ratings in logits with sandwich intervals, one board per group of models that votes connect.
 
     Within a group ratings sum to zero, and ranks, rank intervals and pair tests (adjusted over the pairs of the group
-    by ``multiplicity``, see ``inference.fill_group``) are its own. Maximum likelihood where it exists (``newton.fit_bradley_terry``); where it does not, Firth's bias-reduced
-    fit, with ``bounded=False`` on the models of ``connectivity.unbounded_models`` and a warning
-    (``bias_reduction="firth"`` uses it for every group, ``"none"`` refuses it). Standard errors are those of G M G,
-    except that votes on unbounded models, and on models with nothing but ties, enter M with the variance that the model
-    expects: their own spread is zero, which is no knowledge (should a difference still show none, as across a bridge of
-    nothing but ties, the group gets G). A model without a used vote gets neither rating nor rank. ``log_likelihood`` is
-    summed over the groups, in nats.
+    by ``multiplicity``, see ``inference.fill_group``) are its own. Maximum likelihood where it exists
+    (``newton.fit_bradley_terry``); where it does not, Firth's bias-reduced fit, with ``bounded=False`` on the models of
+    ``connectivity.unbounded_models`` and a warning (``bias_reduction="firth"`` uses it for every group, ``"none"``
+    refuses it). Standard errors are those of G M G, except that votes on unbounded models, and on models with nothing
+    but ties, enter M with the variance that the model expects: their own spread is zero, which is no knowledge (should
+    a difference still show none, as across a bridge of nothing but ties, the group gets G). A model without a used vote
+    gets neither rating nor rank. ``log_likelihood`` is summed over the groups, in nats.
 
     With ``position`` (an advantage of the side shown first) or ``covariates`` all is estimated together
     (``_joint.rank_jointly``); so it is when ``covariance`` replaces the sandwich by, say, a clustered covariance.

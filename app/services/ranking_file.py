@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from app.domain import ModelRating, Ranking
 from app.errors import BadFileError, InvalidInputError
 from app.formats._vote_table import VoteTable, read_vote_table
-from app.services.ranking_options import RankOptions, find_method, method_arguments
+from app.services.ranking_fit import describe_fit
+from app.services.ranking_options import CLUSTERS, RankOptions, find_method, method_arguments
 from app.stats.coding import MISSING
 from app.stats.comparisons import Comparisons
-from app.stats.intervals import normal_quantile
+from app.stats.intervals import quantile
+from app.stats.sequential import BURN_IN, anytime_p, normal_log_evidence
 
 ELO_PER_LOGIT = 400 / math.log(10)
 ELO_ZERO = 1000.0
+ODD_FIT = 0.01
 Result: TypeAlias = dict[str, Any]
 
 
@@ -29,6 +32,7 @@ class FileRanking:
 
     ranking: Ranking
     options: RankOptions
+    fit: dict[str, Any] = field(default_factory=dict)
 
 
 def rank_file(path: Path, options: RankOptions) -> FileRanking:
@@ -49,9 +53,15 @@ def rank_file(path: Path, options: RankOptions) -> FileRanking:
     clusters, notes = find_clusters(table, options)
     options = replace(options, cluster=clusters)
     comparisons = to_comparisons(table)
-    ranking: Ranking = method.rank(comparisons, **method_arguments(options, method))
+    ranking: Ranking = method.rank(comparisons, **method_arguments(options, method, comparisons))
     _check_anchor(ranking, options)
-    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings, *notes)), options)
+    fit = describe_fit(comparisons)
+    if fit and fit["df"] and fit["p"] < ODD_FIT:
+        notes.append(
+            f"One strength per model does not describe these votes well (G2 {fit['g2']:.1f} on {fit['df']} degrees of "
+            f"freedom, p {fit['p']:.2g}); the ranking is an average over comparisons that disagree."
+        )
+    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings, *notes)), options, fit)
 
 
 def to_comparisons(table: VoteTable) -> Comparisons:
@@ -100,6 +110,12 @@ def _warnings(table: VoteTable, options: RankOptions, *, needs_order: bool) -> l
         found.append("The votes are taken in the order of the rows of the file; another order gives other ratings.")
     if options.position and not table.has_sides:
         found.append("The file does not say who stood on the left; model_a is taken as the side shown first.")
+    named = [name for name in CLUSTERS if getattr(table, name) is not None]
+    if named and not options.cluster and options.interval == "sandwich":
+        found.append(
+            f"Intervals take every vote as independent. The file names each vote's {' and '.join(named)}: with --cluster "
+            f"{','.join(named)} they hold as well where votes of one resemble each other."
+        )
     return found
 
 
@@ -169,8 +185,8 @@ def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
             {"name": effect.name, "estimate": effect.estimate, "se": effect.se}
             for effect in getattr(ranking, "covariates", ())
         ],
-        "pairs": _pairs(ranking, scale) if with_pairs else [],
-        "fit": {},
+        "pairs": _pairs(ranking, scale, sequential=options.sequential) if with_pairs else [],
+        "fit": found.fit,
         "warnings": warnings,
     }
 
@@ -198,8 +214,9 @@ def _model(row: ModelRating, scale: float, zero: float, tier: int | None) -> Res
     }
 
 
-def _pairs(ranking: Ranking, scale: float) -> list[Result]:
-    z = normal_quantile(ranking.confidence)
+def _pairs(ranking: Ranking, scale: float, *, sequential: bool) -> list[Result]:
+    z = quantile(ranking.confidence, ranking.df)
+    anytime = _anytime(ranking) if sequential else [None] * len(ranking.pairs)
     return [
         {
             "model_a": pair.model_a,
@@ -208,12 +225,22 @@ def _pairs(ranking: Ranking, scale: float) -> list[Result]:
             "se": scale * pair.se,
             "p": pair.p,
             "p_adjusted": pair.p_adjusted,
-            "p_anytime": getattr(pair, "p_anytime", None),
+            "p_anytime": p_anytime,
             "lower": scale * (pair.difference - z * pair.se),
             "upper": scale * (pair.difference + z * pair.se),
         }
-        for pair in ranking.pairs
+        for pair, p_anytime in zip(ranking.pairs, anytime, strict=True)
     ]
+
+
+def _anytime(ranking: Ranking) -> list[float]:
+    """p-values of each pair that hold however often one looks (``sequential``); 1 while a model has too few votes."""
+    n_votes = {row.model: row.n_votes for row in ranking.models}
+    few = np.array([min(n_votes[pair.model_a], n_votes[pair.model_b]) < BURN_IN for pair in ranking.pairs], np.bool_)
+    se = np.array([pair.se for pair in ranking.pairs])
+    difference = np.array([pair.difference for pair in ranking.pairs])
+    variance = np.where(few | (se == 0), np.inf, se**2)
+    return [float(p) for p in anytime_p(normal_log_evidence(difference, variance))]
 
 
 def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
@@ -227,7 +254,7 @@ def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
         if anchor in (pair.model_a, pair.model_b)
     }
     errors[anchor] = 0.0
-    z = normal_quantile(ranking.confidence)
+    z = quantile(ranking.confidence, ranking.df)
     rows = []
     for row in ranking.models:
         if row.component != base.component or row.rating is None or base.rating is None:

@@ -9,8 +9,11 @@ from typing import Any
 
 from app.discovery import find_plugins
 from app.errors import InvalidInputError
+from app.stats.comparisons import Comparisons
 from app.stats.counts import BOTH_BAD, TIES
 from app.stats.intervals import normal_quantile
+from app.stats.scores import Covariance
+from app.stats.uncertainty import clustered, model_based, resampled
 
 INTERVALS = ("sandwich", "model", "bootstrap")
 CLUSTERS = ("rater", "prompt")
@@ -54,7 +57,7 @@ def find_method(options: RankOptions) -> ModuleType:
     if options.cluster and options.interval == "model":
         raise InvalidInputError("--interval model takes all votes as independent; leave it or --cluster out")
     method = methods[options.method]
-    _refuse_what_no_engine_does(options, method)
+    _refuse_what_the_method_lacks(options, method)
     return method
 
 
@@ -63,14 +66,8 @@ def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
         raise InvalidInputError(f"--{option} must be one of {', '.join(known)}, not {value!r}")
 
 
-# ------------------------------------------------------------------------------- THE SEAM: options and their engines
-
-
-def _refuse_what_no_engine_does(options: RankOptions, method: ModuleType) -> None:
-    """Refuse what would otherwise be passed over in silence.
-
-    An option of a method is there as soon as ``rank`` takes an argument of its name; the rest is listed here by hand.
-    """
+def _refuse_what_the_method_lacks(options: RankOptions, method: ModuleType) -> None:
+    """Refuse what would otherwise be passed over in silence: a method has the options that ``rank`` takes by name."""
     takes = inspect.signature(method.rank).parameters
     for flag, name, is_asked in (
         ("--position", "position", options.position),
@@ -78,18 +75,13 @@ def _refuse_what_no_engine_does(options: RankOptions, method: ModuleType) -> Non
         ("--bias-reduction", "bias_reduction", options.bias_reduction != "auto"),
         ("--cluster", "covariance", bool(options.cluster)),
         (f"--interval {options.interval}", "covariance", options.interval != "sandwich"),
+        ("--sequential", "covariance", options.sequential),
     ):
         if is_asked and name not in takes:
             raise InvalidInputError(f"The method {options.method} cannot do {flag}.")
-    if options.cluster or options.interval != "sandwich":
-        raise InvalidInputError(
-            "This version gives per-vote sandwich intervals only: no --cluster, no other --interval."
-        )
-    if options.sequential:
-        raise InvalidInputError("This version has no any-time-valid p-values yet: leave --sequential out.")
 
 
-def method_arguments(options: RankOptions, method: ModuleType) -> dict[str, Any]:
+def method_arguments(options: RankOptions, method: ModuleType, comparisons: Comparisons) -> dict[str, Any]:
     """What ``rank`` is called with beside the votes."""
     arguments: dict[str, Any] = {
         "confidence": options.confidence,
@@ -98,6 +90,17 @@ def method_arguments(options: RankOptions, method: ModuleType) -> dict[str, Any]
         "position": options.position,
         "covariates": bool(options.covariates),
         "bias_reduction": options.bias_reduction,
+        "covariance": _covariance(options, comparisons),
+        "multiplicity": "max_t",
     }
     takes = inspect.signature(method.rank).parameters
     return {name: value for name, value in arguments.items() if name in takes}
+
+
+def _covariance(options: RankOptions, comparisons: Comparisons) -> Covariance | None:
+    """None is each method's own, the per-vote sandwich."""
+    if options.interval == "model":
+        return model_based
+    if options.interval == "bootstrap":
+        return resampled(comparisons, options.cluster, ties=options.ties, both_bad=options.both_bad)
+    return clustered(comparisons, options.cluster) if options.cluster else None

@@ -52,7 +52,7 @@ class Cells:
 
     @cached_property
     def _pair(self) -> NDArray[np.int64]:
-        return self.first * self.m + self.second
+        return np.asarray(self.first * self.m + self.second, dtype=np.int64)
 
     def _by_pair(self, values: Array) -> Array:
         return np.bincount(self._pair, values, self.m**2).reshape(self.m, self.m)

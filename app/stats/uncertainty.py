@@ -9,7 +9,7 @@ from app.errors import InvalidInputError
 from app.stats.bootstrap import bootstrap_clusters, bootstrap_votes
 from app.stats.cells import is_used
 from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance, vote_meat
-from app.stats.comparisons import UNKNOWN, Comparisons
+from app.stats.comparisons import NOBODY, Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import SECOND, TIE, outcome_counts, wins_and_ties
 from app.stats.newton import fit_bradley_terry
@@ -39,7 +39,7 @@ def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
             meat = vote_meat(found)
             note = f"All votes are of one {single[0]}, so intervals cannot be clustered by it; these are per vote."
             return Uncertainty(scores.bread @ meat @ scores.bread, notes=(note,))
-        if len(given) == 2:  # noqa: PLR2004 - two ways
+        if len(given) == 2:
             (name_1, code_1), (name_2, code_2) = given.items()
             result = two_way_covariance(scores.bread, found, code_1, code_2, names=(name_1, name_2))
         else:
@@ -56,9 +56,7 @@ def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
     return of
 
 
-def resampled(
-    comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_bad: str, seed: int = 0
-) -> Covariance:
+def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_bad: str, seed: int = 0) -> Covariance:
     """The covariance of Bradley-Terry ratings in 1,000 Poisson bootstraps of votes, or of whole clusters.
 
     For a check of the sandwich. Raises ``InvalidInputError`` where it cannot be had: with two ways of clustering, with
@@ -98,7 +96,7 @@ def _codes(comparisons: Comparisons, name: str) -> NDArray[np.int64]:
     if codes is None:
         raise InvalidInputError(f"the votes do not say by which {name} they are")
     codes = np.asarray(codes, dtype=np.int64)
-    unknown = codes == UNKNOWN
+    unknown = codes == NOBODY
     if unknown.any():
         codes = codes.copy()
         codes[unknown] = int(codes.max(initial=0)) + 1 + np.arange(int(unknown.sum()))
