@@ -55,7 +55,8 @@ class Cells:
         return np.asarray(self.first * self.m + self.second, dtype=np.int64)
 
     def _by_pair(self, values: Array) -> Array:
-        return np.bincount(self._pair, values, self.m**2).reshape(self.m, self.m)
+        sums = np.bincount(self._pair, values, self.m**2).reshape(self.m, self.m)
+        return np.asarray(sums, dtype=np.float64)
 
     def slope(self, by_eta: Array) -> Array:
         """X'r for cell values r of shape (n,): shape (m + k,)."""
