@@ -138,23 +138,26 @@ def _poisson(rng: np.random.Generator, mean: NDArray[np.float64]) -> Callable[[i
     the Poisson's up to the rounding, which adds 1/12 to the variance and is allowed for; exact below.
     """
     large = mean >= LARGE
-    centre, scale = mean[large, None] - 1 / 6, np.sqrt(np.maximum(mean[large, None] - 1 / 12 - 1 / 18, 0.0))
+    centre = mean[large, None] - 1 / 6
+    scale = np.sqrt(mean[large, None] - 1 / 12 - 1 / 18).astype(np.float32)
     small = np.flatnonzero(~large & (mean > 0))
 
     def draw(size: int) -> NDArray[np.float64]:
         numbers = np.zeros((len(mean), size))
         if large.any():
-            z = rng.standard_normal((len(centre), size))
+            z = rng.standard_normal((len(centre), size), dtype=np.float32)
             found = z * z
             found /= 6
             z *= scale
             found += z
-            found += centre
-            np.rint(found, out=found)
-            np.maximum(found, 0.0, out=found)
+            exact: NDArray[np.float64] = np.add(
+                found, centre, dtype=np.float64
+            )  # sums in double: means may be beyond 2^24
+            np.rint(exact, out=exact)
+            np.maximum(exact, 0.0, out=exact)
             if len(centre) == len(mean):
-                return found
-            numbers[large] = found
+                return exact
+            numbers[large] = exact
         if len(small):
             numbers[small] = rng.poisson(mean[small, None], (len(small), size))
         return numbers
