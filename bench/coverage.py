@@ -33,12 +33,16 @@ Z = normal_quantile(0.95)
 
 @dataclass
 class Row:
-    """One line of the table: in how many of the runs it held (or erred), and the bounds of our promise."""
+    """One line of the table: how often it held (or erred), and the bounds of the promise, if it is ours.
+
+    ``per_run`` results of one run hang together, so the Monte Carlo error counts runs.
+    """
 
     method: str
     hits: list[bool]
     low: float | None = None
     high: float | None = None
+    per_run: int = 1
 
     @property
     def share(self) -> float:
@@ -46,7 +50,8 @@ class Row:
 
     @property
     def error(self) -> float:
-        return float(np.sqrt(max(self.share * (1 - self.share), 0.25 / len(self.hits)) / len(self.hits)))
+        runs = len(self.hits) / self.per_run
+        return float(np.sqrt(max(self.share * (1 - self.share), 0.25 / runs) / runs))
 
     @property
     def holds(self) -> bool:
@@ -119,9 +124,9 @@ def population(truth: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
 def clustered(runs: int, n_raters: int, n_prompts: int) -> tuple[str, list[Row]]:
     rng = np.random.default_rng(2)
     names = ["Bakeoff: clustered, t", "clustered, normal quantile", "per vote (arena-rank, evalica ...)"]
-    rows = [Row(names[0], [], 0.93, 0.97), Row(names[1], []), Row(names[2], [])]
     truth = np.array([-0.6, -0.2, 0.0, 0.2, 0.6])
     m = len(truth)
+    rows = [Row(names[0], [], 0.93, 0.97, m), Row(names[1], [], per_run=m), Row(names[2], [], per_run=m)]
     target = population(truth, 0.7 * (np.sqrt(2) if n_prompts > 1 else 1))
     if n_prompts > 1:
         rater, prompt = (grid.ravel() for grid in np.indices((n_raters, n_prompts)))
@@ -205,7 +210,7 @@ def board_looks(runs: int) -> tuple[str, list[Row]]:
     ]
     m, no_ties = 6, np.zeros((6, 6))
     i, j = np.triu_indices(m, 1)
-    critical = -ndtri(0.025 / len(i))  # Bonferroni for the first look only: a quick bound before max-T is simulated
+    critical = -ndtri(0.025 / len(i))  # Bonferroni's, larger than max-T's: beyond it there is nothing to simulate
     for run in range(runs):
         wins, p, wrong = np.zeros((m, m)), None, [False] * 3
         for look in range(1, 51):

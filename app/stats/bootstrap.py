@@ -22,7 +22,7 @@ from app.stats.newton import fit_bradley_terry
 CHORD_STEPS = 30
 CHORD_TOLERANCE = 1e-5  # logits of the last step; what remains is about a tenth of it, far below the resampling noise
 BATCH_CELLS = 1 << 18  # replicates x pairs at a time: small enough for the processor's cache
-CLUSTER_BATCH = 250  # replicates at a time when whole clusters are drawn
+CLUSTER_BATCH = 32  # the same when whole clusters are drawn
 MOST_FAILURES = 0.05  # a larger share of replicates without a fit says that the votes are too sparse for this method
 FARTHEST = 50.0  # logits: a replicate that gets there runs away
 LARGE = 12.0  # from this mean on, Poisson numbers come from their Cornish-Fisher expansion
@@ -117,16 +117,19 @@ def bootstrap_clusters(
     pairs, place = np.unique(low * m + high, return_inverse=True)
     i, j = pairs // m, pairs % m
     shape = len(pairs), n_clusters
-    won = csr_array((weight * np.where(turned, 1 - share, share), (place, codes)), shape=shape)  # type: ignore[no-untyped-call]
-    used = csr_array((weight, (place, codes)), shape=shape)  # type: ignore[no-untyped-call]
-    rng = np.random.default_rng(seed)
+    won, used = (
+        csr_array((column.astype(np.float32), (place, codes)), shape=shape)  # type: ignore[no-untyped-call]
+        for column in (weight * np.where(turned, 1 - share, share), weight)
+    )
     wins = np.zeros((m, m))
-    wins[i, j] = won @ np.ones(n_clusters)
-    wins[j, i] = used @ np.ones(n_clusters) - wins[i, j]
+    np.add.at(wins, (model_a, model_b), weight * share)
+    np.add.at(wins, (model_b, model_a), weight * (1 - share))
+    rng = np.random.default_rng(seed)
 
     def resample(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        drawn = rng.poisson(1.0, (n_clusters, size)).astype(np.float64)
-        return won @ drawn, used @ drawn
+        # Halves of counts below 2^24 are exact in single precision, which is three times as fast here.
+        drawn = rng.poisson(1.0, (n_clusters, size)).astype(np.float32)
+        return (won @ drawn).astype(np.float64), (used @ drawn).astype(np.float64)
 
     return _refit(theta, wins, (i, j), resample, _batches(n_replicates, CLUSTER_BATCH))
 
@@ -138,23 +141,26 @@ def _poisson(rng: np.random.Generator, mean: NDArray[np.float64]) -> Callable[[i
     the Poisson's up to the rounding, which adds 1/12 to the variance and is allowed for; exact below.
     """
     large = mean >= LARGE
-    centre, scale = mean[large, None] - 1 / 6, np.sqrt(np.maximum(mean[large, None] - 1 / 12 - 1 / 18, 0.0))
+    centre = mean[large, None] - 1 / 6
+    scale = np.sqrt(mean[large, None] - 1 / 12 - 1 / 18).astype(np.float32)
     small = np.flatnonzero(~large & (mean > 0))
 
     def draw(size: int) -> NDArray[np.float64]:
         numbers = np.zeros((len(mean), size))
         if large.any():
-            z = rng.standard_normal((len(centre), size))
+            z = rng.standard_normal((len(centre), size), dtype=np.float32)
             found = z * z
             found /= 6
             z *= scale
             found += z
-            found += centre
-            np.rint(found, out=found)
-            np.maximum(found, 0.0, out=found)
+            exact: NDArray[np.float64] = np.add(
+                found, centre, dtype=np.float64
+            )  # sums in double: means may be beyond 2^24
+            np.rint(exact, out=exact)
+            np.maximum(exact, 0.0, out=exact)
             if len(centre) == len(mean):
-                return found
-            numbers[large] = found
+                return exact
+            numbers[large] = exact
         if len(small):
             numbers[small] = rng.poisson(mean[small, None], (len(small), size))
         return numbers
