@@ -107,10 +107,10 @@ def fewest_votes(counts: NDArray[np.float64], *, ties: str = "half", both_bad: s
 
     ``counts`` are those of ``outcome_counts``; the largest connected board is used. For each rival the votes are
     ordered by their influence on theta_leader - theta_rival and as many taken as should do; the fit without them is
-    computed and the rest ordered anew at it, until the rival leads; then votes are given back as long as it still does. Rivals
-    with the fewest votes foreseen are followed first, five of them. Votes whose removal would disconnect the board
-    are no answer. A leader that only shares its lead needs no removal: n_removed = 0. Raises ``InvalidInputError`` for
-    no votes or fractional weights.
+    computed and the rest ordered anew at it, until the rival leads; then votes are given back as long as it still
+    does. Rivals with the fewest votes foreseen are followed first, five of them. Votes whose removal would disconnect
+    the board are no answer. A leader that only shares its lead needs no removal: n_removed = 0. Raises
+    ``InvalidInputError`` for no votes or fractional weights.
     """
     wins, tied = wins_and_ties(counts, ties=ties, both_bad=both_bad)
     if (wins != np.floor(wins)).any() or (tied != np.floor(tied)).any():

@@ -23,7 +23,7 @@ def refit(halves: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np
     """
     if not is_strongly_connected(halves):
         return fit_firth(halves)
-    theta = start - start.mean()
+    theta: NDArray[np.float64] = start - start.mean()
     value, n_votes = log_likelihood(theta, halves), halves + halves.T
     for _ in range(MAX_STEPS):
         slope = gradient(theta, halves)

@@ -21,6 +21,7 @@ from app.stats.leave_out import HALF_WIN, half_wins, largest_part, rows_by_rater
 
 FEWEST_VOTES = 10  # a rater with fewer gets numbers but no p
 MAD_TO_SD = 1.4826
+SAME = 1e-8  # logits; closer than this, neither model is the better one
 LEFT, RIGHT, TIED = range(3)
 
 
@@ -61,7 +62,7 @@ class RaterDiagnostics:
     def flagged(self) -> NDArray[np.bool_]:
         """Raters that any diagnostic flags, booleans of shape (R,)."""
         checks = [self.agreement, self.left, self.ties, self.speed, self.run]
-        return np.any([check.flagged for check in checks if check is not None], axis=0)
+        return np.asarray(np.any([check.flagged for check in checks if check is not None], axis=0))
 
 
 def rater_diagnostics(
@@ -73,9 +74,10 @@ def rater_diagnostics(
 ) -> RaterDiagnostics:
     """All diagnostics of single votes; ``rater`` holds a whole number per vote, ``dwell_ms`` its time or NaN.
 
-    ``fdr`` is the share of false flags allowed among a diagnostic's flags. Raises ``InvalidInputError`` for no votes,
-    one rater, codes or weights that ``outcome_counts`` refuses, negative times or fdr outside (0, 1);
-    ``NotConvergedError`` if the votes cannot be fitted.
+    ``fdr`` is the share of false flags allowed among a diagnostic's flags. Raises ``InvalidInputError`` for no
+    votes, one rater, codes or weights that ``outcome_counts`` refuses, negative times or fdr outside (0, 1);
+    ``NotConvergedError`` if the votes cannot be fitted. Agreement is NaN where all raters always agree, or always
+    tie.
     """
     if not 0 < fdr < 1:
         raise InvalidInputError(f"the false discovery rate must lie between 0 and 1, not {fdr}")
@@ -98,10 +100,12 @@ def davidson_shape(d: NDArray[np.float64], outcome: NDArray[np.int64]) -> tuple[
     """Slope k and tie parameter log nu of Davidson's (1970) model on given differences d, by maximum likelihood.
 
     P(a), P(b), P(tie) are proportional to exp(k d / 2), exp(-k d / 2), nu. Half-win strengths are attenuated where
-    there are ties; k undoes that. Without ties nu is 0 (log nu = -inf). Raises ``NotConvergedError`` where no finite
+    there are ties; k undoes that. Without ties nu is 0 (log nu = -inf); without any difference k is 1. Raises ``NotConvergedError`` where no finite
     maximum exists (nothing but ties, or the higher-rated model always won).
     """
     tied = outcome >= TIE
+    if not np.abs(d).max(initial=0.0) > SAME and not tied.all():  # no slope to be seen, and none that matters
+        return 1.0, float(np.log(2 * tied.sum() / (~tied).sum())) if tied.any() else -np.inf
     half = np.where(tied, 0.0, np.where(outcome == 0, d, -d) / 2)
     beta = np.array([1.0, np.log(max(tied.sum(), 0.5) / max((~tied).sum(), 0.5) * 2)])
     if not tied.any():
@@ -145,8 +149,11 @@ def _agreement(
     judged = np.isfinite(d)
     if not judged.any():
         raise InvalidInputError("there is no vote to compare raters by")
-    slope, log_nu = davidson_shape(d[judged], comparisons.outcome[judged])
     value, z = np.full((2, len(rows)), np.nan)
+    try:
+        slope, log_nu = davidson_shape(d[judged], comparisons.outcome[judged])
+    except NotConvergedError:  # nobody to agree with: nothing but ties, or all raters always alike
+        return _check_of(value, z, enough, fdr, low_only=True)
     for r, own in enumerate(rows):
         others = np.maximum(halves - half_wins(comparisons, own), 0.0)
         apart = largest_part(others, np.nan_to_num(theta))
@@ -160,7 +167,7 @@ def _agreement(
         if variance > 0:
             surplus = comparisons.weight[seen] * gap * (HALF_WIN[outcome] - mean)
             z[r] = surplus.sum() / np.sqrt(variance)
-        decisive = (outcome < TIE) & (gap != 0)
+        decisive = (outcome < TIE) & (np.abs(gap) > SAME)
         if decisive.any():
             value[r] = ((gap > 0) == (outcome == 0))[decisive].mean()
     return _check_of(value, z, enough, fdr, low_only=True)
