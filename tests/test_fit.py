@@ -160,7 +160,9 @@ def test_two_models_cannot_disagree():
 
 def test_a_clear_cycle_is_named_and_a_vague_one_is_not():
     found = cyclic_triads(cycle_board(), n_boot=199)
-    assert (found.d, found.n_triads, found.p) == (1, 4, 1 / 200)
+    assert (found.d, found.n_triads) == (1, 4)
+    assert found.p == pytest.approx(0.25, abs=0.1)  # the fit has the three equal, and a quarter of such triads cycle
+    assert goodness_of_fit(cycle_board()).p_g2 < 1e-9  # it is the sizes that tell
     assert [(c.i, c.j, c.k) for c in found.cycles] == [(0, 1, 2)]
     assert found.cycles[0].p < 0.001
     vague = cyclic_triads(cycle_board(n=10, share=0.6), n_boot=199)

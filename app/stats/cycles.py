@@ -79,7 +79,7 @@ def _significant(wins: NDArray[np.float64], alpha: float) -> tuple[Cycle, ...]:
     i, j = np.nonzero(np.triu(n_votes, 1))
     fewer = np.minimum(wins[i, j], wins[j, i])
     adjusted = np.ones((m, m))
-    adjusted[i, j] = adjusted[j, i] = holm(np.minimum(2 * bdtr(fewer, n_votes[i, j], 0.5), 1.0))
+    adjusted[i, j] = adjusted[j, i] = holm(np.minimum(2 * bdtr(fewer, n_votes[i, j].astype(np.int64), 0.5), 1.0))
     beats = (wins > wins.T) & (adjusted <= alpha)
     found = []
     for a, b in np.argwhere(beats).tolist():

@@ -107,7 +107,8 @@ def pair_residuals(wins: NDArray[np.float64]) -> PairResiduals:
     z = (seen - mean) / np.sqrt(slack[i, j])
     p = 2 * ndtr(-np.abs(z))
     # bdtr's tails at P itself: the fit's own error would only make the difference less surprising
-    tails = np.minimum(bdtr(seen, n, mean / n), np.where(seen > 0, bdtrc(seen - 1, n, mean / n), 1.0))
+    whole, chance = n.astype(np.int64), mean / n
+    tails = np.minimum(bdtr(seen, whole, chance), np.where(seen > 0, bdtrc(seen - 1, whole, chance), 1.0))
     sparse = np.minimum(mean, n - mean) < SMALLEST_EXPECTED
     p = np.where(sparse, np.maximum(p, np.minimum(2 * tails, 1.0)), p)
     return PairResiduals(i, j, n, seen, mean, z, p, holm(p))
