@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from app.domain import ModelRating, Ranking
 from app.errors import BadFileError, InvalidInputError
 from app.formats._vote_table import VoteTable, read_vote_table
 from app.services.ranking_fit import describe_fit
-from app.services.ranking_options import CLUSTERS, RankOptions, find_method, method_arguments
+from app.services.ranking_options import CLUSTERS, RankOptions, can_cluster, find_method, method_arguments
 from app.stats.coding import MISSING
 from app.stats.comparisons import Comparisons
 from app.stats.intervals import quantile
@@ -47,7 +48,7 @@ def rank_file(path: Path, options: RankOptions) -> FileRanking:
     except BadFileError as error:
         raise BadFileError(error.problems, undone="Nothing was ranked.") from None
     _check_votes(table, options)
-    warnings = _warnings(table, options, needs_order=method.NEEDS_ORDER)
+    warnings = _warnings(table, options, method)
     if options.position and not table.has_sides:
         table = replace(table, a_is_left=np.ones_like(table.a_is_left))
     clusters, notes = find_clusters(table, options)
@@ -100,21 +101,21 @@ def _check_votes(table: VoteTable, options: RankOptions) -> None:
             raise InvalidInputError(f"--cluster {name} needs a column {name}, which the file doesn't have.")
 
 
-def _warnings(table: VoteTable, options: RankOptions, *, needs_order: bool) -> list[str]:
+def _warnings(table: VoteTable, options: RankOptions, method: ModuleType) -> list[str]:
     found = []
     if (table.weight != np.round(table.weight)).any():
         found.append(
             "Some weights are not whole numbers. A weight counts as so many votes; standard errors rest on that."
         )
-    if needs_order:
+    if method.NEEDS_ORDER:
         found.append("The votes are taken in the order of the rows of the file; another order gives other ratings.")
     if options.position and not table.has_sides:
         found.append("The file does not say who stood on the left; model_a is taken as the side shown first.")
     named = [name for name in CLUSTERS if getattr(table, name) is not None]
-    if named and not options.cluster and options.interval == "sandwich":
+    if named and can_cluster(method) and not options.cluster and options.interval == "sandwich":
         found.append(
-            f"Intervals take every vote as independent. The file names each vote's {' and '.join(named)}: with --cluster "
-            f"{','.join(named)} they hold as well where votes of one resemble each other."
+            f"Intervals take every vote as independent. The file names each vote's {' and '.join(named)}; with "
+            f"--cluster {','.join(named)} they hold as well where votes of one resemble each other."
         )
     return found
 

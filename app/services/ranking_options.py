@@ -81,6 +81,11 @@ def _refuse_what_the_method_lacks(options: RankOptions, method: ModuleType) -> N
             raise InvalidInputError(f"The method {options.method} cannot do {flag}.")
 
 
+def can_cluster(method: ModuleType) -> bool:
+    """Whether a method takes standard errors other than its own."""
+    return "covariance" in inspect.signature(method.rank).parameters
+
+
 def method_arguments(options: RankOptions, method: ModuleType, comparisons: Comparisons) -> dict[str, Any]:
     """What ``rank`` is called with beside the votes."""
     arguments: dict[str, Any] = {

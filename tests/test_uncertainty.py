@@ -1,0 +1,139 @@
+"""Standard errors from the model, from clusters and from resampling, each against another way to the same number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.domain import Ranking
+from app.errors import InvalidInputError
+from app.ranking import bradley_terry, davidson
+from app.stats.comparisons import NOBODY, Comparisons
+from app.stats.counts import outcome_counts, wins_and_ties
+from app.stats.covariance import model_covariance
+from app.stats.newton import fit_bradley_terry
+from app.stats.scores import Uncertainty, VoteScores
+from app.stats.uncertainty import clustered, model_based, resampled
+
+M, N = 5, 3000
+THETA = np.linspace(1, -1, M)
+
+
+def votes(*, n_raters: int = 30, n_prompts: int = 25, taste: float = 0.8, seed: int = 1) -> Comparisons:
+    """Votes of raters who each have a taste of their own, so that votes of one rater resemble each other."""
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, M, N)
+    b = (a + rng.integers(1, M, N)) % M
+    rater, prompt = rng.integers(0, n_raters, N), rng.integers(0, n_prompts, N)
+    tastes = rng.normal(0, taste, (n_raters, M))
+    gap = THETA[a] - THETA[b] + tastes[rater, a] - tastes[rater, b]
+    outcome = np.where(rng.random(N) < 0.1, 2, (rng.random(N) > 1 / (1 + np.exp(-gap))).astype(np.int64))
+    names = tuple(f"Model {i}" for i in range(M))
+    return Comparisons(names, a, b, outcome, np.ones(N), np.ones(N, np.int64), rater=rater, prompt=prompt)
+
+
+def errors(ranking: Ranking) -> np.ndarray:
+    return np.array([row.se for row in sorted(ranking.models, key=lambda row: row.model)], np.float64)
+
+
+def test_the_models_own_covariance_is_the_inverse_information() -> None:
+    given = votes()
+    wins, ties = wins_and_ties(outcome_counts(given))
+    theta = fit_bradley_terry(wins + ties / 2)
+    expected = np.sqrt(np.diag(model_covariance(theta, wins + ties / 2)))
+    assert errors(bradley_terry.rank(given, covariance=model_based)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", [bradley_terry, davidson])
+def test_clusters_are_sums_of_scores(method: object) -> None:
+    """G (g / (g - 1) sum U U') G with the scores written out as one matrix."""
+    given, kept = votes(), list[Uncertainty]()
+
+    def by_hand(scores: VoteScores) -> Uncertainty:
+        assert given.rater is not None
+        dense, raters = scores.dense() * scores.weight[:, None], given.rater[scores.vote]
+        sums = np.array([dense[raters == r].sum(axis=0) for r in np.unique(raters)])
+        meat = len(sums) / (len(sums) - 1) * sums.T @ sums
+        kept.append(Uncertainty(scores.bread @ meat @ scores.bread))
+        return kept[0]
+
+    rank = method.rank  # type: ignore[attr-defined]
+    expected, found = rank(given, covariance=by_hand), rank(given, covariance=clustered(given, ("rater",)))
+    assert errors(found) == pytest.approx(errors(expected), rel=1e-9)
+    assert found.df == 29
+    assert expected.df == np.inf
+    width = [(row.upper - row.lower) / row.se for row in found.models]
+    assert width == pytest.approx([2 * 2.0452296] * M, rel=1e-6)  # t(29), as tables have it
+
+
+def test_raters_with_tastes_make_intervals_wider_and_the_bootstrap_agrees() -> None:
+    given = votes()
+    alone = errors(bradley_terry.rank(given))
+    by_rater = errors(bradley_terry.rank(given, covariance=clustered(given, ("rater",))))
+    assert (by_rater > 1.5 * alone).all()
+    options = {"ties": "half", "both_bad": "tie"}
+    drawn = errors(bradley_terry.rank(given, covariance=resampled(given, ("rater",), **options)))
+    assert drawn == pytest.approx(by_rater, rel=0.2)
+    single = errors(bradley_terry.rank(given, covariance=resampled(given, (), **options)))
+    assert single == pytest.approx(alone, rel=0.12)
+
+
+def test_two_ways_are_at_least_about_the_wider_of_the_two() -> None:
+    given = votes()
+    both = bradley_terry.rank(given, covariance=clustered(given, ("rater", "prompt")))
+    by_rater = bradley_terry.rank(given, covariance=clustered(given, ("rater",)))
+    assert errors(both) == pytest.approx(errors(by_rater), rel=0.25)
+    assert both.df == 24
+
+
+def test_one_rater_cannot_be_clustered_and_that_is_said() -> None:
+    given = votes(n_raters=1)
+    found = bradley_terry.rank(given, covariance=clustered(given, ("rater", "prompt")))
+    assert any("one rater" in warning for warning in found.warnings)
+    plain = bradley_terry.rank(given)
+    assert errors(found) == pytest.approx(errors(plain), rel=1e-6)
+
+
+def test_few_raters_are_named() -> None:
+    given = votes(n_raters=4)
+    found = bradley_terry.rank(given, covariance=clustered(given, ("rater",)))
+    assert any("Only 4 raters" in warning for warning in found.warnings)
+
+
+def test_votes_without_a_rater_are_clusters_of_their_own() -> None:
+    given = votes()
+    assert given.rater is not None
+    given.rater[:] = NOBODY
+    found = errors(bradley_terry.rank(given, covariance=clustered(given, ("rater",))))
+    assert found == pytest.approx(errors(bradley_terry.rank(given)) * np.sqrt(N / (N - 1)), rel=1e-6)
+
+
+def test_what_a_bootstrap_cannot_do_is_an_error() -> None:
+    given, options = votes(), {"ties": "half", "both_bad": "tie"}
+    with pytest.raises(InvalidInputError, match="not both"):
+        resampled(given, ("rater", "prompt"), **options)
+    with pytest.raises(InvalidInputError, match="ratings alone"):
+        bradley_terry.rank(given, position=True, covariance=resampled(given, (), **options))
+    swept = given.select(np.flatnonzero((given.model_a != 0) & (given.model_b != 0)))
+    with pytest.raises(InvalidInputError, match="both directions"):
+        resampled(swept, (), **options)
+
+
+def test_a_file_that_names_nobody_has_no_clusters() -> None:
+    given = votes()
+    bare = Comparisons(given.models, given.model_a, given.model_b, given.outcome, given.weight, given.a_is_left)
+    with pytest.raises(InvalidInputError, match="by which rater"):
+        clustered(bare, ("rater",))
+
+
+def test_max_t_claims_at_least_as_much_as_holm() -> None:
+    given = votes().select(np.arange(150))
+    holm, max_t = (
+        {pair[:2]: pair.p_adjusted for pair in bradley_terry.rank(given, multiplicity=how).pairs}
+        for how in ("holm", "max_t")
+    )
+    assert holm.keys() == max_t.keys()
+    assert all(max_t[pair] <= holm[pair] + 1e-12 for pair in holm)
+    assert any(max_t[pair] < holm[pair] for pair in holm)
+    with pytest.raises(InvalidInputError, match="multiplicity"):
+        bradley_terry.rank(given, multiplicity="none")
