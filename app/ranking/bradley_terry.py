@@ -16,7 +16,7 @@ from app.stats.covariance import model_covariance, sandwich_covariance
 from app.stats.firth import fit_firth
 from app.stats.intervals import normal_quantile
 from app.stats.newton import fit_bradley_terry, log_likelihood
-from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
+from app.stats.pairwise import PairTests, difference_errors, pairwise_tests, rank_sets
 
 LABEL = "Bradley-Terry"
 NEEDS_ORDER = False  # whether the order in which votes were cast matters
@@ -96,7 +96,7 @@ def _covariance(
     only_ties = (wins + wins.T).sum(axis=1) == 0
     covariance = sandwich_covariance(theta, wins, tied, by_model=unbounded | only_ties)
     expected = model_covariance(theta, wins + tied / 2)
-    if (pairwise_tests(theta, covariance).se < NO_SPREAD**0.5 * pairwise_tests(theta, expected).se).any():
+    if (difference_errors(covariance) < NO_SPREAD**0.5 * difference_errors(expected)).any():
         return expected
     return covariance
 

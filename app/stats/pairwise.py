@@ -30,13 +30,18 @@ def pairwise_tests(theta: NDArray[np.float64], covariance: NDArray[np.float64]) 
     shape (m, m). A difference with a standard error of zero supports no claim: its p is 1.
     """
     i, j = np.triu_indices(len(theta), k=1)
-    spread = np.diag(covariance)
-    variance = spread[i] + spread[j] - 2 * covariance[i, j]
-    se = np.sqrt(np.maximum(variance, 0.0))
+    se = difference_errors(covariance)
     difference = theta[i] - theta[j]
     z = np.divide(difference, se, out=np.zeros_like(se), where=se > 0)
     p = 2 * ndtr(-np.abs(z))
     return PairTests(i=i, j=j, difference=difference, se=se, p=p, p_adjusted=holm(p))
+
+
+def difference_errors(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard errors of the K differences i < j in the order of ``pairwise_tests``, shape (K,)."""
+    i, j = np.triu_indices(len(covariance), k=1)
+    spread = np.diag(covariance)
+    return np.asarray(np.sqrt(np.maximum(spread[i] + spread[j] - 2 * covariance[i, j], 0.0)), dtype=np.float64)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
