@@ -89,8 +89,7 @@ def rank(
 ) -> None:
     """Rank the models in a file of votes: columns model_a, model_b, winner, or left, right, winner.
 
-    Further columns: weight (a count), rater, prompt, and pairs such as chars_left, chars_right.
-
+    Further columns: weight (a count), rater, prompt, pairs such as chars_left, chars_right.
     Example: bakeoff rank votes.csv --ranks
     """
     from app.rank_table import show_result  # noqa: PLC0415
@@ -114,8 +113,8 @@ def rank(
     result = to_result(rank_file(file, options), with_pairs=pairs)
     if as_json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))  # noqa: T201
-    else:
-        show_result(result, Console(highlight=False, markup=False), ranks=ranks, pairs=pairs)
+        return
+    show_result(result, Console(highlight=False, markup=False), ranks=ranks, pairs=pairs)
 
 
 def power(

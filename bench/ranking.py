@@ -140,21 +140,23 @@ def choix(table: Any) -> Run:
 
 
 def scikit_learn(table: Any) -> Run:
-    """FastChat's way: a weighted logistic regression on the pairs, refitted on 100 resamples of the votes."""
+    """FastChat's way: a weighted logistic regression on the pairs, on 100 resamples of the table of votes."""
     from sklearn.linear_model import LogisticRegression
 
     def run() -> object:
-        a, b, winner, names = _codes(table)
-        m, random = len(names), np.random.default_rng(0)
+        names = sorted({*table["model_a"].unique(), *table["model_b"].unique()})
+        m, place = len(names), {name: code for code, name in enumerate(names)}
         i, j = np.triu_indices(m, k=1)
         design = np.zeros((len(i), m))
         design[np.arange(len(i)), i], design[np.arange(len(i)), j] = 1, -1
-        cell = (a * m + b) * 3 + winner
         found = []
-        for _ in range(N_BOOTSTRAPS):
-            drawn = cell[random.integers(0, len(cell), len(cell))]
-            cells = np.bincount(drawn, minlength=m * m * 3).reshape(m, m, 3)
-            wins = cells[:, :, 0] + cells[:, :, 1].T + (cells[:, :, 2] + cells[:, :, 2].T) / 2
+        for number in range(N_BOOTSTRAPS):
+            counted = table.sample(frac=1, replace=True, random_state=number).value_counts()
+            wins = np.zeros((m, m))
+            for (a, b, word), count in counted.items():
+                first, second = place[a], place[b]
+                wins[first, second] += count * {"model_a": 1, "model_b": 0, "tie": 0.5}[word]
+                wins[second, first] += count * {"model_a": 0, "model_b": 1, "tie": 0.5}[word]
             model = LogisticRegression(fit_intercept=False, C=1e12, tol=1e-6, max_iter=1000)
             model.fit(
                 np.vstack([design, design]), np.repeat([1, 0], len(i)), sample_weight=np.r_[wins[i, j], wins[j, i]]

@@ -12,7 +12,7 @@ import pytest
 from app.discovery import find_plugins
 from app.errors import BadFileError, InvalidInputError
 from app.formats._vote_table import read_vote_table
-from app.services.ranking_file import ELO_PER_LOGIT, find_clusters, find_tiers, rank_file, to_result
+from app.services.ranking_file import ELO_PER_LOGIT, find_clusters, find_tiers, own_clusters, rank_file, to_result
 from app.services.ranking_options import RankOptions
 from app.services.simulated_votes import Truth, spaced_strengths, write_simulated_votes
 
@@ -192,6 +192,11 @@ def test_one_rater_cannot_be_a_cluster_and_votes_without_one_are_their_own():
     assert (
         "only one rater" in notes[0] and notes[1] == "1 votes have no prompt; each is taken as having one of its own."
     )
+
+
+def test_votes_without_a_rater_become_clusters_of_their_own():
+    assert own_clusters(np.array([1, -1, 0, -1])).tolist() == [1, 2, 0, 3]
+    assert own_clusters(np.array([-1, -1])).tolist() == [0, 1]
 
 
 def test_the_ratings_of_a_simulation_are_near_the_truth(tmp_path):

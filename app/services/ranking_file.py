@@ -142,6 +142,14 @@ def find_clusters(table: VoteTable, options: RankOptions) -> tuple[tuple[str, ..
     return tuple(usable), notes
 
 
+def own_clusters(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The codes of clusters with a new one for each vote that has none: no code is negative any more."""
+    alone = codes == MISSING
+    found = codes.copy()
+    found[alone] = codes.max(initial=MISSING) + 1 + np.arange(alone.sum())
+    return found
+
+
 def _check_anchor(ranking: Ranking, options: RankOptions) -> None:
     if options.anchor is None:
         return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.errors import InvalidInputError
 from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
 
+PIECE = 1 << 19  # rows that are coded in one go
 MISSING = -1  # the code of a cell without a value, and of an outcome that nobody knows
 LEFT_WON, RIGHT_WON, _NAMED = -2, -3, -4
 # What people and public files write for an outcome; the names of the two models of a row are outcomes of it too.
@@ -33,11 +34,30 @@ def encode(labels: Labels) -> tuple[list[Any], NDArray[np.int32]]:
 
     A column that is coded already (a pandas categorical, an Arrow dictionary) is not coded again.
     """
-    array = labels if isinstance(labels, pa.Array | pa.ChunkedArray) else _to_arrow(labels)
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks == 1 else array.unify_dictionaries().combine_chunks()
+    return encode_columns([labels])[0]
+
+
+def encode_columns(columns: Iterable[Labels]) -> list[tuple[list[Any], NDArray[np.int32]]]:
+    """``encode`` of each column, side by side in pieces: Arrow works without Python's lock."""
+    arrays = [_to_arrow(column) for column in columns]
+    pieces = [_pieces(array) for array in arrays]
+    with ThreadPoolExecutor() as pool:
+        coded = pool.map(_dictionary, [piece for of_column in pieces for piece in of_column])
+        return [_joined([next(coded) for _ in of_column]) for of_column in pieces]
+
+
+def _pieces(array: Any) -> list[Any]:
+    if not isinstance(array, pa.ChunkedArray):
+        return [array.slice(start, PIECE) for start in range(0, max(1, len(array)), PIECE)]
+    return array.chunks or [pa.array([], array.type)]
+
+
+def _dictionary(array: Any) -> Any:
+    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
+def _joined(coded: Sequence[Any]) -> tuple[list[Any], NDArray[np.int32]]:
+    array = coded[0] if len(coded) == 1 else pa.chunked_array(coded).unify_dictionaries().combine_chunks()
     codes = array.indices
     if codes.null_count:
         codes = codes.cast(pa.int64()).fill_null(MISSING)
@@ -46,6 +66,8 @@ def encode(labels: Labels) -> tuple[list[Any], NDArray[np.int32]]:
 
 def _to_arrow(labels: Labels) -> pa.Array | pa.ChunkedArray:
     """The column as an Arrow array; a pandas column of text is one inside already, which copies nothing."""
+    if isinstance(labels, pa.Array | pa.ChunkedArray):
+        return labels
     inner: Any = getattr(labels, "array", labels)
     if hasattr(inner, "__arrow_array__"):
         return inner.__arrow_array__()
@@ -55,12 +77,6 @@ def _to_arrow(labels: Labels) -> pa.Array | pa.ChunkedArray:
         return pa.array(inner, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InvalidInputError(f"a column of labels mixes text with something else: {error}") from None
-
-
-def encode_columns(columns: Iterable[Labels]) -> list[tuple[list[Any], NDArray[np.int32]]]:
-    """``encode`` of each column, side by side: Arrow works without Python's lock."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(encode, columns))
 
 
 def join_codes(

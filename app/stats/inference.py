@@ -12,7 +12,7 @@ from app.errors import InvalidInputError, NotConvergedError
 from app.stats.board import Estimates, chosen, connection_warnings, naming
 from app.stats.intervals import quantile
 from app.stats.max_t import max_t_tests
-from app.stats.pairwise import PairTests, pairwise_tests, rank_sets
+from app.stats.pairwise import PairTests, difference_errors, pairwise_tests, rank_sets
 
 FEW_VOTES = 30  # below this the normal approximation behind the intervals is rough
 BIAS_REDUCTION = ("auto", "firth", "none")
@@ -56,9 +56,7 @@ def fill_group(
 
 def shows_no_spread(covariance: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
     """Whether the sandwich calls some difference certain of which the model-based covariance is not."""
-    nothing = np.zeros(len(covariance))
-    found, model = pairwise_tests(nothing, covariance).se, pairwise_tests(nothing, expected).se
-    return bool((found < NO_SPREAD**0.5 * model).any())
+    return bool((difference_errors(covariance) < NO_SPREAD**0.5 * difference_errors(expected)).any())
 
 
 def fit_warnings(

@@ -45,13 +45,20 @@ def contrast_tests(
     """The same tests for the K pairs ``i``, ``j`` (indices, shape (K,)) alone, Holm-adjusted over these K."""
     if not df > 0:
         raise InvalidInputError(f"the degrees of freedom must be positive, not {df}")
-    spread = np.diag(covariance)
-    variance = spread[i] + spread[j] - 2 * covariance[i, j]
-    se = np.sqrt(np.maximum(variance, 0.0))
-    difference = theta[i] - theta[j]
+    difference, se = theta[i] - theta[j], _errors(covariance, i, j)
     z = np.divide(difference, se, out=np.zeros_like(se), where=se > 0)
     p = 2 * (ndtr(-np.abs(z)) if np.isinf(df) else stdtr(df, -np.abs(z)))
     return PairTests(i=i, j=j, difference=difference, se=se, p=p, p_adjusted=holm(p))
+
+
+def difference_errors(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard errors of the K differences i < j in the order of ``pairwise_tests``, shape (K,)."""
+    return _errors(covariance, *np.triu_indices(len(covariance), k=1))
+
+
+def _errors(covariance: NDArray[np.float64], i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
+    spread = np.diag(covariance)
+    return np.asarray(np.sqrt(np.maximum(spread[i] + spread[j] - 2 * covariance[i, j], 0.0)), dtype=np.float64)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
