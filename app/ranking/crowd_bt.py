@@ -39,11 +39,12 @@ def rank(comparisons: Comparisons, *, confidence: float = 0.95, ties: str = "hal
 
     The posterior mode of Crowd-BT (``crowd.fit_crowd``; Chen et al. 2013), fitted to each group alone; a tie is half a
     vote for each side. Votes without a rater count as one rater's, and where no rater is known a warning says so.
-    Reliability and spread trade off against each other, so the scale leans on the prior and the model-based intervals do
-    not cover at their level: in simulations with 8 models and 30 raters differences came out 12-33 % too large and
+    Reliability and spread trade off against each other, so the scale leans on the prior and the model-based intervals
+    do not cover at their level: in simulations with 8 models and 30 raters differences came out 12-33 % too large and
     95 % intervals covered 59-84 %. Order and tests of equality are not touched by a common factor. So this is a check
     on the order of the default board, not a replacement, and ``SCALE`` is always among the warnings.
-    ``log_likelihood`` is that of the votes at the mode. Models without a finite Bradley-Terry rating have ``bounded=False``: only the prior limits them.
+    ``log_likelihood`` is that of the votes at the mode. Models without a finite Bradley-Terry rating have
+    ``bounded=False``: only the prior limits them.
 
     Raises ``InvalidInputError`` and ``NotConvergedError`` as ``bradley_terry.rank`` does.
     """
