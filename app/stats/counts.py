@@ -37,17 +37,20 @@ def outcome_counts(comparisons: Comparisons) -> NDArray[np.float64]:
     """
     _check(comparisons)
     m = len(comparisons.models)
-    first, second, outcome = comparisons.model_a, comparisons.model_b, comparisons.outcome
-    turned = comparisons.a_is_left == 0
-    if turned.any():
-        first, second = np.where(turned, second, first), np.where(turned, first, second)
-        outcome = np.where(turned & (outcome < TIE), SECOND - outcome, outcome)
-    cell = first * m  # in place from here: with millions of votes, allocation is most of the cost
-    cell += second
+    shape = (m, m, len(OUTCOMES))
+    size = m * m * len(OUTCOMES)
+    cell = comparisons.model_a * m  # in place from here: with millions of votes, allocation is most of the cost
+    cell += comparisons.model_b
     cell *= len(OUTCOMES)
-    cell += outcome
-    total = np.bincount(cell, weights=comparisons.weight, minlength=m * m * len(OUTCOMES))
-    counts = np.asarray(total, dtype=np.float64).reshape(m, m, len(OUTCOMES))
+    cell += comparisons.outcome
+    turned = comparisons.a_is_left == 0
+    n_tables = 1 + bool(turned.any())
+    if n_tables == 2:  # rows with model_b on the left are counted in a table of their own, which is then turned round
+        cell += turned * size
+    total = np.bincount(cell, weights=comparisons.weight, minlength=n_tables * size).astype(np.float64, copy=False)
+    counts = np.asarray(total[:size]).reshape(shape)
+    if n_tables == 2:
+        counts = counts + total[size:].reshape(shape).transpose(1, 0, 2)[:, :, [SECOND, FIRST, TIE, BOTH]]
     if np.trace(counts).any():
         raise InvalidInputError("a vote compares a model with itself")
     return counts
