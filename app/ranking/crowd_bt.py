@@ -28,14 +28,23 @@ ALL_ALIKE = (
     "this board only rescales Bradley-Terry's."
 )
 
+SCALE = (
+    "How far apart the models are leans on what the method takes for granted of raters; differences tend to come out "
+    "too large and intervals too narrow. Read the order, and compare it with Bradley-Terry's."
+)
+
 
 def rank(comparisons: Comparisons, *, confidence: float = 0.95, ties: str = "half", both_bad: str = "tie") -> Ranking:
     """Ratings in logits, summing to zero within a group of models that votes connect, with model-based intervals.
 
     The posterior mode of Crowd-BT (``crowd.fit_crowd``; Chen et al. 2013), fitted to each group alone; a tie is half a
     vote for each side. Votes without a rater count as one rater's, and where no rater is known a warning says so.
-    Being a matter of priors, it is a check on the default board, not a replacement. ``log_likelihood`` is that of the
-    votes at the mode. Models without a finite Bradley-Terry rating have ``bounded=False``: only the prior limits them.
+    Reliability and spread trade off against each other, so the scale leans on the prior and the model-based intervals
+    do not cover at their level: in simulations with 8 models and 30 raters differences came out 12-33 % too large and
+    95 % intervals covered 59-84 %. Order and tests of equality are not touched by a common factor. So this is a check
+    on the order of the default board, not a replacement, and ``SCALE`` is always among the warnings.
+    ``log_likelihood`` is that of the votes at the mode. Models without a finite Bradley-Terry rating have
+    ``bounded=False``: only the prior limits them.
 
     Raises ``InvalidInputError`` and ``NotConvergedError`` as ``bradley_terry.rank`` does.
     """
@@ -59,6 +68,8 @@ def rank(comparisons: Comparisons, *, confidence: float = 0.95, ties: str = "hal
     endless = chosen(comparisons.models, ~estimates.bounded)
     if endless:
         found.append(f"{naming(endless)} won everything or lost everything; only the method's prior limits the rating.")
+    if total is not None:
+        found.append(SCALE)
     if len(used) and (used.rater is None or (used.rater == NOBODY).all()):
         found.append(ALL_ALIKE)
     return make_ranking(

@@ -37,34 +37,35 @@ def outcome_counts(comparisons: Comparisons) -> NDArray[np.float64]:
     Raises ``InvalidInputError`` if a code is out of range, a model meets itself, or a weight is negative or not finite.
     """
     m = len(comparisons.models)
-    n_cells = m * m * len(OUTCOMES)
-    total = np.zeros(n_cells, dtype=np.float64)
-    block = max(BLOCK, n_cells)  # blocks stay in the cache: with millions of votes, reading memory is most of the cost
+    shape, size = (m, m, len(OUTCOMES)), m * m * len(OUTCOMES)
+    total = np.zeros(2 * size, dtype=np.float64)  # rows with model_b on the left have a table of their own
+    block = max(BLOCK, size)  # blocks stay in the cache: with millions of votes, reading memory is most of the cost
     for start in range(0, len(comparisons), block):
         rows = slice(start, start + block)
         cells = _cells(comparisons, rows, m)
-        total += np.bincount(cells, weights=_weights(comparisons.weight[rows]), minlength=n_cells)
-    counts = total.reshape(m, m, len(OUTCOMES))
+        found = np.bincount(cells, weights=_weights(comparisons.weight[rows]), minlength=size)
+        total[: len(found)] += found
+    turned = total[size:].reshape(shape).transpose(1, 0, 2)[:, :, [SECOND, FIRST, TIE, BOTH]]
+    counts = total[:size].reshape(shape) + turned
     if np.trace(counts).any():
         raise InvalidInputError("a vote compares a model with itself")
     return counts
 
 
 def _cells(comparisons: Comparisons, rows: slice, m: int) -> NDArray[np.int64]:
-    """The flat index of each row's cell of the counts, its codes checked."""
+    """The flat index of each row's cell of the two tables, its codes checked."""
     columns = {name: getattr(comparisons, name)[rows] for name in ("model_a", "model_b", "outcome")}
     for name, top in (("model_a", m), ("model_b", m), ("outcome", len(OUTCOMES))):
         if columns[name].min() < 0 or columns[name].max() >= top:
             raise InvalidInputError(f"a vote's {name} is not one of the {top} known codes")
     first, second, outcome = columns.values()
-    turned = comparisons.a_is_left[rows] == 0
-    if turned.any():
-        first, second = np.where(turned, second, first), np.where(turned, first, second)
-        outcome = np.where(turned & (outcome < TIE), SECOND - outcome, outcome)
     cells: NDArray[np.int64] = np.multiply(first, m, dtype=np.int64)
     cells += second
     cells *= len(OUTCOMES)
     cells += outcome
+    turned = comparisons.a_is_left[rows] == 0
+    if turned.any():
+        cells += turned * (m * m * len(OUTCOMES))
     return cells
 
 
