@@ -17,7 +17,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2grou
 from app.errors import InvalidInputError
 from app.stats import cluster
 from app.stats.cluster import cluster_meat, clustered_covariance, pair_scores, two_way_covariance, vote_meat
-from app.stats.covariance import model_covariance, sandwich_covariance
+from app.stats.covariance import model_covariance, pseudo_inverse, sandwich_covariance
 from app.stats.newton import fit_bradley_terry, win_probabilities
 
 
@@ -78,6 +78,32 @@ def test_german_parties_clustered_by_rater_equal_r(shared):
             assert difference_se(covariance, names.index(name)) == pytest.approx(value, abs=oracle["tol"]["se"])
 
 
+def test_real_prompts_widen_intervals_as_found_before_and_both_ways_widen_them_most(shared):
+    """LLMFAO: 124 raters and 13 prompts; STATISTICS.md b found a median of 1.54 x by prompt, without g/(g-1)."""
+    with (shared / "data/llmfao/votes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    columns = {name: [row[name] for row in rows] for name in ("left", "right", "worker", "prompt")}
+    names = sorted({*columns["left"], *columns["right"]})
+    a, b = (np.array([names.index(name) for name in columns[side]]) for side in ("left", "right"))
+    share = np.array([{"left": 1.0, "right": 0.0}.get(row["winner"], 0.5) for row in rows])
+    rater, prompt = (np.unique(columns[name], return_inverse=True)[1] for name in ("worker", "prompt"))
+    _, bread, residual = fitted(len(names), a, b, share)
+    scores = pair_scores(len(names), a, b, residual)
+    per_vote = np.diag(bread @ vote_meat(scores) @ bread)
+
+    def widening(covariance):
+        return np.median(np.sqrt(np.diag(covariance) / per_vote))
+
+    assert widening(bread @ cluster_meat(scores, prompt)[0] @ bread) == pytest.approx(1.54, abs=0.03)
+    by_rater, by_prompt = (clustered_covariance(bread, scores, codes).covariance for codes in (rater, prompt))
+    both = two_way_covariance(bread, scores, rater, prompt)
+    assert 1 < widening(by_rater) < widening(by_prompt) < widening(both.covariance)
+    assert both.n_clusters == (124, 13)
+    assert both.df == 12
+    assert both.is_clipped  # 13 prompts say little about 59 models
+    assert np.linalg.eigvalsh(both.covariance)[0] > -1e-12
+
+
 def regression(m, a, b, share, extra):
     """The same fit by statsmodels, model 0 as reference."""
     design = np.zeros((len(a), m))
@@ -104,7 +130,7 @@ def test_one_way_and_two_way_equal_statsmodels(k):
     np.add.at(full, (np.arange(len(a)), b), -1)
     full[:, m:] = extra
     p = result.predict()
-    bread = np.linalg.pinv(full.T @ (full * (p * (1 - p))[:, None]), rcond=1e-10)
+    bread = pseudo_inverse(full.T @ (full * (p * (1 - p))[:, None]), m)
     scores = pair_scores(m, a, b, share - p, columns=extra)
     contrasts = against_first(m, k)
     one_way = clustered_covariance(bread, scores, rater)

@@ -78,6 +78,18 @@ def test_pseudo_inverse_is_moore_penrose():
     assert pseudo_inverse(hessian) == pytest.approx(np.linalg.pinv(hessian), abs=1e-12)
 
 
+def test_pseudo_inverse_with_further_parameters_is_moore_penrose():
+    """Four models, a position effect and a covariate."""
+    rng = np.random.default_rng(0)
+    design = np.zeros((50, 6))
+    first = rng.integers(0, 4, 50)
+    design[np.arange(50), first] = 1
+    design[np.arange(50), (first + rng.integers(1, 4, 50)) % 4] = -1
+    design[:, 4], design[:, 5] = 1, rng.normal(size=50)
+    hessian = design.T @ design
+    assert pseudo_inverse(hessian, 4) == pytest.approx(np.linalg.pinv(hessian, rcond=1e-10), abs=1e-10)
+
+
 def test_pseudo_inverse_does_not_shrink_the_error_of_a_sparse_model():
     """50 votes on a board of a million give 1/sqrt(50 / 4) beside a negligible rest; a ridge would not."""
     votes = np.full((10, 10), 20_000.0)

@@ -13,17 +13,21 @@ from app.errors import NotConvergedError
 from app.stats.newton import information, laplacian, win_probabilities
 
 
-def pseudo_inverse(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The exact Moore-Penrose inverse of an information matrix whose null space is the constant vector.
+def pseudo_inverse(hessian: NDArray[np.float64], n_models: int | None = None) -> NDArray[np.float64]:
+    """The exact Moore-Penrose inverse of an information matrix whose null space is a common shift of all ratings.
 
-    G = (H + c 11'/m)^-1 - 11'/(c m) with c = tr H / m. Adding a multiple of the identity instead (a ridge) shrinks the
-    variance of models with few votes on a large board; this does not. Raises ``NotConvergedError`` if H is singular
-    beyond that null space (the votes do not link all models).
+    G = (H + c uu'/m)^-1 - uu'/(c m) with c = tr H / m over the m ratings and u = 1 on them, 0 on further parameters
+    (position, covariates, log nu), which come after the first ``n_models``; without these u = 1. Adding a multiple of
+    the identity instead (a ridge) shrinks the variance of models with few votes on a large board; this does not. Raises
+    ``NotConvergedError`` if H is singular beyond that null space (the votes do not link all models, or a covariate is
+    constant).
     """
-    m = len(hessian)
-    scale = np.trace(hessian) / m
+    m = len(hessian) if n_models is None else n_models
+    shift = np.zeros_like(hessian)
+    shift[:m, :m] = 1.0
+    scale = np.trace(hessian[:m, :m]) / m
     try:
-        inverse = np.linalg.inv(hessian + scale / m) - 1 / (scale * m)
+        inverse = np.linalg.inv(hessian + shift * (scale / m)) - shift / (scale * m)
     except np.linalg.LinAlgError as error:
         raise NotConvergedError("the votes determine the ratings too weakly to give standard errors") from error
     return np.asarray((inverse + inverse.T) / 2, dtype=np.float64)
