@@ -136,6 +136,15 @@ def test_relabelling_changes_nothing(wins, seed):
 
 @PROPERTY
 @given(wins=boards())
+def test_every_vote_twice_doubles_the_misfit(wins):
+    one, twice = goodness_of_fit(wins, method="chi-square"), goodness_of_fit(2 * wins, method="chi-square")
+    assert twice.g2 == pytest.approx(2 * one.g2, abs=1e-6)
+    assert twice.x2 == pytest.approx(2 * one.x2, abs=1e-5)
+    assert pair_residuals(2 * wins).z == pytest.approx(np.sqrt(2) * pair_residuals(wins).z, abs=1e-5)
+
+
+@PROPERTY
+@given(wins=boards())
 def test_all_boards_at_once_equal_one_fit_each(wins):
     """The batched Newton of the bootstrap reaches the likelihood of the exact fit, also where theta is infinite."""
     expected, _ = expected_wins(wins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import product
 
 import numpy as np
@@ -103,6 +104,26 @@ def test_relabelling_the_models_changes_no_number():
     one, other = fewest_votes(counts_of(wins)), fewest_votes(counts_of(wins[np.ix_(order, order)]))
     assert (order[other.leader], order[other.rival]) == (one.leader, one.rival)
     assert other.n_removed == one.n_removed
+
+
+def test_swapping_the_sides_changes_nothing():
+    rng = np.random.default_rng(4)
+    counts = rng.integers(0, 9, (5, 5, 4)).astype(float)
+    counts[np.arange(5), np.arange(5)] = 0
+    turned = counts.transpose(1, 0, 2)[:, :, [1, 0, 2, 3]]
+    assert fewest_votes(turned) == fewest_votes(counts)
+
+
+def test_a_board_of_150_models_takes_seconds():
+    rng = np.random.default_rng(5)
+    theta = rng.normal(size=150)
+    i, j = np.triu_indices(150, 1)
+    wins = np.zeros((150, 150))
+    wins[i, j] = rng.binomial(8, 1 / (1 + np.exp(theta[j] - theta[i])))
+    wins[j, i] = 8 - wins[i, j]
+    start = time.process_time()
+    assert fewest_votes(counts_of(wins)).gap_without < 0
+    assert time.process_time() - start < 15
 
 
 def test_a_clear_leader_takes_many_votes_and_a_shared_lead_none():
