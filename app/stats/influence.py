@@ -214,11 +214,12 @@ class _Board:
         order = order[left[order] > 0]
         take = np.zeros(len(gain))
         gap = theta[self.leader] - theta[rival] + SAME
-        for cell in order:
-            take[cell] = min(left[cell], np.floor(gap / gain[cell]) + 1)
-            gap -= take[cell] * gain[cell]
-            if gap < 0:
-                break
+        lowered = np.cumsum(left[order] * gain[order])
+        whole = int(np.searchsorted(lowered, gap, side="right"))  # cells of which every vote is needed
+        take[order[:whole]] = left[order[:whole]]
+        if whole < len(order):
+            cell, rest = order[whole], gap - (lowered[whole - 1] if whole else 0.0)
+            take[cell] = min(left[cell], np.floor(rest / gain[cell]) + 1)
         return take
 
     def _follow(self, rival: int) -> NDArray[np.float64] | None:
