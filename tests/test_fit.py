@@ -15,7 +15,15 @@ from scipy.special import expit
 
 from app.errors import InvalidInputError
 from app.stats.cycles import cyclic_triads
-from app.stats.fit import _refitted, _statistics, expected_wins, goodness_of_fit, pair_residuals
+from app.stats.fit import (
+    CELLS_AT_ONCE,
+    _refitted,
+    _statistics,
+    expected_wins,
+    goodness_of_fit,
+    pair_residuals,
+    simulated_boards,
+)
 from app.stats.newton import fit_bradley_terry
 
 ORACLE = json.loads((Path(__file__).parent / "data/26_celebrities_gof.json").read_text())
@@ -136,6 +144,15 @@ def test_relabelling_changes_nothing(wins, seed):
 
 @PROPERTY
 @given(wins=boards())
+def test_every_vote_twice_doubles_the_misfit(wins):
+    one, twice = goodness_of_fit(wins, method="chi-square"), goodness_of_fit(2 * wins, method="chi-square")
+    assert twice.g2 == pytest.approx(2 * one.g2, abs=1e-6)
+    assert twice.x2 == pytest.approx(2 * one.x2, abs=1e-5)
+    assert pair_residuals(2 * wins).z == pytest.approx(np.sqrt(2) * pair_residuals(wins).z, abs=1e-5)
+
+
+@PROPERTY
+@given(wins=boards())
 def test_all_boards_at_once_equal_one_fit_each(wins):
     """The batched Newton of the bootstrap reaches the likelihood of the exact fit, also where theta is infinite."""
     expected, _ = expected_wins(wins)
@@ -191,14 +208,20 @@ def test_false_cycles_are_named_on_at_most_5_percent_of_boards():
     assert np.mean(named) <= 0.05
 
 
-def test_59_models_take_seconds():
-    import time
+def test_large_boards_are_simulated_in_blocks_of_bounded_memory():
+    wins = drawn(np.linspace(1, -1, 120), 2, np.random.default_rng(7))
+    blocks = [block.shape for block in simulated_boards(wins, expected_wins(wins)[0], 300, 0)]
+    assert sum(shape[0] for shape in blocks) == 300
+    assert len(blocks) == 3
+    assert max(np.prod(shape) for shape in blocks) <= CELLS_AT_ONCE
 
-    rng = np.random.default_rng(7)
-    wins = drawn(rng.normal(size=59), 2, rng)
-    start = time.process_time()
-    goodness_of_fit(wins, n_boot=199)
-    assert time.process_time() - start < 6
+
+def test_simulated_boards_keep_the_votes_and_follow_the_fit():
+    wins = cycle_board(n=20, share=0.7)
+    expected, _ = expected_wins(wins)
+    (boards,) = simulated_boards(wins, expected, 2000, 1)
+    assert (boards + boards.transpose(0, 2, 1) == wins + wins.T).all()
+    assert boards.mean(axis=0) == pytest.approx(expected, abs=0.25)
 
 
 @pytest.mark.parametrize("call", [goodness_of_fit, pair_residuals, cyclic_triads])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain import Comparison, Outcome
 from app.errors import InvalidInputError
+from app.stats import influence
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
@@ -103,6 +104,33 @@ def test_relabelling_the_models_changes_no_number():
     one, other = fewest_votes(counts_of(wins)), fewest_votes(counts_of(wins[np.ix_(order, order)]))
     assert (order[other.leader], order[other.rival]) == (one.leader, one.rival)
     assert other.n_removed == one.n_removed
+
+
+def test_swapping_the_sides_changes_nothing():
+    rng = np.random.default_rng(4)
+    counts = rng.integers(0, 9, (5, 5, 4)).astype(float)
+    counts[np.arange(5), np.arange(5)] = 0
+    turned = counts.transpose(1, 0, 2)[:, :, [1, 0, 2, 3]]
+    assert fewest_votes(turned) == fewest_votes(counts)
+
+
+def test_a_large_board_takes_a_bounded_number_of_fits(monkeypatch):
+    """Of 60 models with 8 votes per pair; a fit takes about a millisecond."""
+    fits = []
+
+    def counted(halves, start):
+        fits.append(1)
+        return refit(halves, start)
+
+    monkeypatch.setattr(influence, "refit", counted)
+    rng = np.random.default_rng(5)
+    theta = rng.normal(size=60)
+    i, j = np.triu_indices(60, 1)
+    wins = np.zeros((60, 60))
+    wins[i, j] = rng.binomial(8, 1 / (1 + np.exp(theta[j] - theta[i])))
+    wins[j, i] = 8 - wins[i, j]
+    assert fewest_votes(counts_of(wins)).gap_without < 0
+    assert 2 < len(fits) < 5 * (influence.MOST_TRIES + 20)
 
 
 def test_a_clear_leader_takes_many_votes_and_a_shared_lead_none():

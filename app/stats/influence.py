@@ -23,7 +23,9 @@ from app.stats.newton import win_probabilities
 
 SAME = 1e-8  # ratings closer than this are the same
 RIVALS = 5  # challengers for whom the removal is followed to its end, after the first guess has ordered them all
+CLOSE = 2  # votes within which a rival's first answer is worth refining
 MOST_ROUNDS = 200
+MOST_TRIES = 100  # refits spent in vain on giving votes back
 
 
 @dataclass(frozen=True)
@@ -170,13 +172,15 @@ class _Board:
         if level:
             return level[0], np.zeros(len(self.n)), 0.0
         nothing = np.zeros(len(self.n))
-        foreseen = {r: self._next(r, nothing, self.theta).sum() or np.inf for r in rivals}
-        best: tuple[int, NDArray[np.float64], float] | None = None
-        for rival in sorted(rivals, key=lambda r: foreseen[r])[:RIVALS]:
-            found = self._follow(rival)
-            if found is not None and (best is None or found[0].sum() < best[1].sum()):
-                best = rival, *found
-        return best
+        bread = self._bread(nothing, self.theta)
+        foreseen = {r: self._next(r, nothing, self.theta, bread).sum() or np.inf for r in rivals}
+        nearest = sorted(rivals, key=lambda r: foreseen[r])[:RIVALS]
+        followed = {rival: removed for rival in nearest if (removed := self._follow(rival)) is not None}
+        if not followed:
+            return None
+        limit = min(removed.sum() for removed in followed.values()) + CLOSE
+        refined = [(r, *self._thinned(r, removed)) for r, removed in followed.items() if removed.sum() <= limit]
+        return min(refined, key=lambda answer: answer[1].sum())
 
     def _fit(self, removed: NDArray[np.float64]) -> NDArray[np.float64]:
         left = self.n - removed
@@ -185,12 +189,14 @@ class _Board:
         np.add.at(halves, (self.j, self.i), np.where(self.is_tie, left / 2, 0.0))
         return refit(halves, self.theta)
 
-    def _gain(self, rival: int, removed: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _bread(self, removed: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G, the inverse information of the votes left at theta."""
+        n_votes = np.zeros((len(theta), len(theta)))
+        np.add.at(n_votes, (self.i, self.j), self.n - removed)
+        return model_covariance(theta, n_votes)
+
+    def _gain(self, rival: int, theta: NDArray[np.float64], bread: NDArray[np.float64]) -> NDArray[np.float64]:
         """By how much removing one more vote of each cell should lower the gap, shape (C,)."""
-        left = self.n - removed
-        halves = np.zeros((len(theta), len(theta)))
-        np.add.at(halves, (self.i, self.j), left)
-        bread = model_covariance(theta, halves)
         chance = win_probabilities(theta)[self.i, self.j]
         reach = bread[self.leader] - bread[rival]
         spread = np.diag(bread)
@@ -198,29 +204,32 @@ class _Board:
         residual = np.where(self.is_tie, 0.5, 1.0) - chance
         return np.asarray(residual * (reach[self.i] - reach[self.j]) / np.maximum(1 - leverage, 1e-6))
 
-    def _next(self, rival: int, removed: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _next(
+        self, rival: int, removed: NDArray[np.float64], theta: NDArray[np.float64], bread: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The votes of the most influential cells that should just turn the gap, or all that help if none do."""
-        gain = self._gain(rival, removed, theta)
+        gain = self._gain(rival, theta, bread)
         left = np.where(gain > 0, self.n - removed, 0.0)
         order = np.argsort(-gain, kind="stable")
         order = order[left[order] > 0]
         take = np.zeros(len(gain))
         gap = theta[self.leader] - theta[rival] + SAME
-        for cell in order:
-            take[cell] = min(left[cell], np.floor(gap / gain[cell]) + 1)
-            gap -= take[cell] * gain[cell]
-            if gap < 0:
-                break
+        lowered = np.cumsum(left[order] * gain[order])
+        whole = int(np.searchsorted(lowered, gap, side="right"))  # cells of which every vote is needed
+        take[order[:whole]] = left[order[:whole]]
+        if whole < len(order):
+            cell, rest = order[whole], gap - (lowered[whole - 1] if whole else 0.0)
+            take[cell] = min(left[cell], np.floor(rest / gain[cell]) + 1)
         return take
 
-    def _follow(self, rival: int) -> tuple[NDArray[np.float64], float] | None:
-        """Remove until the rival leads the leader, then give back; None where that disconnects the board."""
+    def _follow(self, rival: int) -> NDArray[np.float64] | None:
+        """Remove votes until the rival is above the leader; None where that disconnects the board."""
         removed, theta = np.zeros(len(self.n)), self.theta
         try:
             for _ in range(MOST_ROUNDS):
                 if theta[rival] > theta[self.leader] + SAME:
-                    return self._thinned(rival, removed)
-                take = self._next(rival, removed, theta)
+                    return removed
+                take = self._next(rival, removed, theta, self._bread(removed, theta))
                 if not take.any():
                     return None
                 removed = removed + take
@@ -231,15 +240,16 @@ class _Board:
 
     def _thinned(self, rival: int, removed: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Give votes back, those of the least influence first and in halving amounts, while the rival still leads."""
-        theta = self._fit(removed)
-        for cell in np.argsort(self._gain(rival, removed, theta), kind="stable"):
+        theta, tries = self._fit(removed), 0
+        gain = self._gain(rival, theta, self._bread(removed, theta))
+        for cell in np.argsort(gain, kind="stable"):
             amount = removed[cell]
-            while amount >= 1:
+            while amount >= 1 and tries < MOST_TRIES:
                 fewer = removed.copy()
                 fewer[cell] -= min(amount, removed[cell])
                 after = self._fit(fewer)
                 if fewer[cell] < removed[cell] and after[rival] > after[self.leader] + SAME:
                     removed, theta = fewer, after
                 else:
-                    amount = np.floor(amount / 2)
+                    amount, tries = np.floor(amount / 2), tries + 1
         return removed, float(theta[self.leader] - theta[rival])

@@ -100,8 +100,8 @@ def davidson_shape(d: NDArray[np.float64], outcome: NDArray[np.int64]) -> tuple[
     """Slope k and tie parameter log nu of Davidson's (1970) model on given differences d, by maximum likelihood.
 
     P(a), P(b), P(tie) are proportional to exp(k d / 2), exp(-k d / 2), nu. Half-win strengths are attenuated where
-    there are ties; k undoes that. Without ties nu is 0 (log nu = -inf); without any difference k is 1. Raises ``NotConvergedError`` where no finite
-    maximum exists (nothing but ties, or the higher-rated model always won).
+    there are ties; k undoes that. Without ties nu is 0 (log nu = -inf); without any difference k is 1. Raises
+    ``NotConvergedError`` where no finite maximum exists (nothing but ties, or the higher-rated model always won).
     """
     tied = outcome >= TIE
     if not np.abs(d).max(initial=0.0) > SAME and not tied.all():  # no slope to be seen, and none that matters

@@ -117,6 +117,19 @@ def boschloo(successes: int, n: int, control: int, n_control: int) -> OutcomeTes
     return OutcomeTest(BOSCHLOO, None, min(float(found.pvalue), 1.0))
 
 
+def barnard(successes: int, n: int, control: int, n_control: int) -> OutcomeTest:
+    """Barnard's (1945) exact unconditional test on the pooled score, for comparison with other software.
+
+    The statistic is (p - p_control) over its pooled standard error. Raises ``InvalidInputError`` for impossible counts.
+    """
+    from scipy.stats import barnard_exact
+
+    if _smallest_expected(successes, n, control, n_control) == 0:
+        return OutcomeTest("Barnard", 0.0, 1.0)
+    found = barnard_exact([[successes, control], [n - successes, n_control - control]])
+    return OutcomeTest("Barnard", float(found.statistic), min(float(found.pvalue), 1.0))
+
+
 def fisher(successes: int, n: int, control: int, n_control: int) -> OutcomeTest:
     """Fisher's exact conditional test; the statistic is the conditional maximum-likelihood odds ratio."""
     from scipy.stats import fisher_exact
