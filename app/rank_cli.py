@@ -147,6 +147,8 @@ def power(
         "win_share": needed.win_share,
         "n_decisive": needed.n_decisive,
         "n_votes": needed.n_votes,
+        "n_exact": needed.n_exact,
+        "n_sequential": needed.n_sequential,
     }
     if as_json:
         print(json.dumps(found))  # noqa: T201
@@ -155,6 +157,10 @@ def power(
         f"{needed.n_votes:,} votes, {needed.n_decisive:,} decisive ones if each counted fully, find a win share of "
         f"{needed.win_share:.1%} ({needed.gap:+.3f} logits) with {with_power:.0%} power at alpha {alpha:g}."
     )
+    if needed.n_exact is not None:
+        print(f"The exact sign test needs {needed.n_exact:,} decisive votes.")  # noqa: T201
+    if needed.n_sequential is not None:
+        print(f"Looking after every vote, it takes {needed.n_sequential:,.0f} decisive votes on average.")  # noqa: T201
 
 
 def simulate(

@@ -19,6 +19,8 @@ from app.services.ranking_options import CLUSTERS, RankOptions, can_cluster, fin
 from app.stats.coding import MISSING
 from app.stats.comparisons import Comparisons
 from app.stats.intervals import quantile
+from app.stats.pairwise import PairTests
+from app.stats.rank_sets import tiers
 from app.stats.sequential import BURN_IN, anytime_p, normal_log_evidence
 
 ELO_PER_LOGIT = 400 / math.log(10)
@@ -173,7 +175,7 @@ def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
     ranking, options = found.ranking, found.options
     scale = ELO_PER_LOGIT if options.scale == "elo" else 1.0
     zero = ELO_ZERO if options.scale == "elo" else 0.0
-    tiers = find_tiers(ranking)
+    steps = find_tiers(ranking)
     rows = _anchored(ranking, options.anchor)
     position, ties = getattr(ranking, "position", None), getattr(ranking, "ties", None)
     warnings = list(ranking.warnings)
@@ -187,7 +189,7 @@ def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
         "components": [list(group) for group in ranking.components],
         "confidence": ranking.confidence,
         "log_likelihood": ranking.log_likelihood,
-        "models": [_model(row, scale, zero, tiers.get(row.model)) for row in rows],
+        "models": [_model(row, scale, zero, steps.get(row.model)) for row in rows],
         "position": position and {"estimate": position.estimate, "se": position.se},
         "ties": ties and {ties.name: ties.estimate, "se": ties.se},
         "covariates": [
@@ -276,20 +278,15 @@ def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
 
 
 def find_tiers(ranking: Ranking) -> dict[str, int]:
-    """Tiers of each component from its simultaneous pair tests: 1 + the most models in a row significantly above.
-
-    A model is in tier 1 if none is significantly above it, and otherwise one tier below the lowest of those that are.
-    Models of one tier are never significantly different. Empty where the method gives no tests.
-    """
-    above: dict[str, list[str]] = {}
-    for pair in ranking.pairs:
-        if pair.p_adjusted <= 1 - ranking.confidence and pair.difference:
-            one, two = (pair.model_a, pair.model_b) if pair.difference > 0 else (pair.model_b, pair.model_a)
-            above.setdefault(two, []).append(one)
-    tiers: dict[str, int] = {}
-    tested = {name for pair in ranking.pairs for name in (pair.model_a, pair.model_b)}
-    for row in sorted(ranking.models, key=lambda row: (row.component, row.rank or 0)):
-        if row.model in tested:
-            # Whoever is significantly above has the higher rating, so its tier is known already.
-            tiers[row.model] = 1 + max((tiers.get(name, 0) for name in above.get(row.model, ())), default=0)
-    return tiers
+    """The steps of ``rank_sets.tiers`` in each component, by model; empty where the method gives no tests."""
+    found: dict[str, int] = {}
+    for names in ranking.components:
+        place = {name: i for i, name in enumerate(names)}
+        pairs = [pair for pair in ranking.pairs if pair.model_a in place and pair.model_b in place]
+        if not pairs:
+            continue
+        i, j = (np.array([place[name] for name in side], np.int64) for side in list(zip(*pairs, strict=True))[:2])
+        numbers = np.array([pair[2:] for pair in pairs], np.float64).T
+        steps = tiers(PairTests(i, j, *numbers), len(names), alpha=1 - ranking.confidence)
+        found |= {name: int(steps[place[name]]) for pair in pairs for name in pair[:2]}
+    return found
