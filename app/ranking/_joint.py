@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +25,6 @@ RUNAWAY = (
     "on it. All is rated by a bias-reduced fit (Firth), which stays finite; take the numbers with caution."
 )
 NO_TIES = "No tie counts among these votes, so the method is plain Bradley-Terry."
-
-
-@dataclass(frozen=True)
-class _Options:
-    """Which votes count and what is estimated beside the strengths, as ``cells`` and ``scores`` take them."""
-
-    ties: str
-    both_bad: str
-    position: bool
-    covariates: bool
-
-    def given(self) -> dict[str, bool]:
-        return {"position": self.position, "covariates": self.covariates}
 
 
 def rank_jointly(
@@ -66,64 +52,63 @@ def rank_jointly(
     counts = outcome_counts(comparisons)
     wins, tied = wins_and_ties(counts, ties=ties, both_bad=both_bad)
     groups = weak_components(wins + tied / 2)
-    linked = [group for group in groups if len(group) > 1]
     estimates = Estimates.blank(len(comparisons.models))
     value, notes = None, []
-    if linked:
-        options = _Options(ties, both_bad, position, covariates)
-        which = {"ties": ties, "both_bad": both_bad, **options.given()}
+    if any(len(group) > 1 for group in groups):
+        which = {"ties": ties, "both_bad": both_bad, "position": position, "covariates": covariates}
         cells = make_cells(comparisons, groups, **which)  # type: ignore[arg-type]
-        estimates.bounded[:] = ~_unbounded(wins + tied / 2, linked)
-        if link.shape and not tied.any():
-            link = HALF_WIN
-            notes.append(NO_TIES)
-        fit = _fit(cells, link, comparisons.models, ~estimates.bounded, bias_reduction)
-        only_ties = (wins + wins.T).sum(axis=1) == 0
-        by_model = cells_of(cells, ~estimates.bounded | only_ties)
-        found = (
-            covariance(vote_scores(fit, comparisons, **which))  # type: ignore[arg-type]
-            if covariance
-            else joint_sandwich(fit, by_model)
-        )
-        _fill(estimates, fit, _believable(fit, found, linked), linked, comparisons.models, confidence)
+        fit, by_model = _fit(estimates, cells, link, (wins, tied), comparisons.models, bias_reduction)
+        scores = vote_scores(fit, comparisons, **which) if covariance else None  # type: ignore[arg-type]
+        found = covariance(scores) if covariance and scores else joint_sandwich(fit, by_model)
+        _fill(estimates, fit, found, comparisons.models, confidence)
         value = fit.log_likelihood
+        notes = [NO_TIES] if link.shape and not fit.link.shape else []
     used = (wins + wins.T + tied).sum(axis=1)
-    notes += fit_warnings(comparisons.models, groups, used, estimates.bounded)
-    if linked and fit.penalised and bias_reduction == "auto" and estimates.bounded.all():
-        notes.append(RUNAWAY)
-        for group in linked:
-            estimates.bounded[group] = False
+    endless = unbounded_in(wins + tied / 2, groups)
+    notes += [] if (estimates.bounded == ~endless).all() else [RUNAWAY]
+    notes += fit_warnings(comparisons.models, groups, used, ~endless)
     return make_ranking(
-        method,
-        comparisons,
-        counts,
-        groups,
-        estimates,
-        confidence=confidence,
-        log_likelihood=value,
-        warnings=notes,
+        method, comparisons, counts, groups, estimates, confidence=confidence, log_likelihood=value, warnings=notes
     )
 
 
-def _unbounded(halves: NDArray[np.float64], linked: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+def unbounded_in(halves: NDArray[np.float64], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """The models of ``connectivity.unbounded_models`` over all groups, shape (m,)."""
     found = np.zeros(len(halves), dtype=np.bool_)
-    for group in linked:
-        found[group] = unbounded_models(halves[np.ix_(group, group)])
+    for group in groups:
+        if len(group) > 1:
+            found[group] = unbounded_models(halves[np.ix_(group, group)])
     return found
 
 
 def _fit(
-    cells: Cells, link: Link, models: Sequence[str], unbounded: NDArray[np.bool_], bias_reduction: str
-) -> JointFit:
-    """Maximum likelihood where it is finite, else (unless that is refused) the bias-reduced fit."""
+    estimates: Estimates,
+    cells: Cells,
+    link: Link,
+    votes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    models: Sequence[str],
+    bias_reduction: str,
+) -> tuple[JointFit, NDArray[np.bool_]]:
+    """Maximum likelihood where it is finite, else (unless refused) the bias-reduced fit; fills in who is bounded.
+
+    Also the cells whose votes enter the sandwich with the variance that the model expects.
+    """
+    wins, tied = votes
+    unbounded = unbounded_in(wins + tied / 2, cells.groups)
+    estimates.bounded[:] = ~unbounded
+    link = link if tied.any() else HALF_WIN
+    only_ties = (wins + wins.T).sum(axis=1) == 0
+    by_model = cells_of(cells, unbounded | only_ties)
     if is_reduced(bias_reduction, models, unbounded):
-        return fit_jointly(cells, link, penalised=True)
+        return fit_jointly(cells, link, penalised=True), by_model
     try:
-        return fit_jointly(cells, link)
+        return fit_jointly(cells, link), by_model
     except NotConvergedError:
         if bias_reduction == "none":
             raise
-        return fit_jointly(cells, link, penalised=True)
+    for group in cells.groups:
+        estimates.bounded[group] = len(group) == 1
+    return fit_jointly(cells, link, penalised=True), by_model
 
 
 def _believable(
@@ -140,11 +125,12 @@ def _fill(
     estimates: Estimates,
     fit: JointFit,
     covariance: NDArray[np.float64],
-    linked: Sequence[NDArray[np.int64]],
     models: Sequence[str],
     confidence: float,
 ) -> None:
     """Write strengths by group and the effects that are common to all."""
+    linked = [group for group in fit.cells.groups if len(group) > 1]
+    covariance = _believable(fit, covariance, linked)
     for group in linked:
         fill_group(estimates, group, fit.theta[group], covariance[np.ix_(group, group)], models, confidence)
     se = np.sqrt(np.diag(covariance)[fit.cells.m :])

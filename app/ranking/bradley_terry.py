@@ -70,6 +70,11 @@ def rank(
             bias_reduction=bias_reduction,
             covariance=covariance,
         )
+    return _rank_apart(comparisons, confidence, ties, both_bad, bias_reduction)
+
+
+def _rank_apart(comparisons: Comparisons, confidence: float, ties: str, both_bad: str, bias_reduction: str) -> Ranking:
+    """The plain board: each group is fitted by itself, from its matrix of half-wins."""
     normal_quantile(confidence)
     check_bias_reduction(bias_reduction)
     counts = outcome_counts(comparisons)
