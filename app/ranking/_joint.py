@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +14,7 @@ from app.stats.cells import POSITION, Cells, make_cells
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
-from app.stats.inference import (
-    check_bias_reduction,
-    check_multiplicity,
-    fill_group,
-    fit_warnings,
-    is_reduced,
-    shows_no_spread,
-)
+from app.stats.inference import check_bias_reduction, check_multiplicity, fill_group, fit_warnings, is_reduced, shows_no_spread
 from app.stats.intervals import normal_quantile
 from app.stats.joint import JointFit, fit_jointly
 from app.stats.links import HALF_WIN, Link
@@ -33,19 +25,6 @@ RUNAWAY = (
     "on it. All is rated by a bias-reduced fit (Firth), which stays finite; take the numbers with caution."
 )
 NO_TIES = "No tie counts among these votes, so the method is plain Bradley-Terry."
-
-
-@dataclass(frozen=True)
-class _Options:
-    """Which votes count and what is estimated beside the strengths, as ``cells`` and ``scores`` take them."""
-
-    ties: str
-    both_bad: str
-    position: bool
-    covariates: bool
-
-    def given(self) -> dict[str, bool]:
-        return {"position": self.position, "covariates": self.covariates}
 
 
 def rank_jointly(
@@ -60,7 +39,7 @@ def rank_jointly(
     covariates: bool,
     bias_reduction: str,
     covariance: Covariance | None,
-    multiplicity: str = "holm",
+    multiplicity: str,
 ) -> Ranking:
     """The board of ``joint.fit_jointly``: strengths per group; position, ties and covariates common to all groups.
 
@@ -75,67 +54,63 @@ def rank_jointly(
     counts = outcome_counts(comparisons)
     wins, tied = wins_and_ties(counts, ties=ties, both_bad=both_bad)
     groups = weak_components(wins + tied / 2)
-    linked = [group for group in groups if len(group) > 1]
     estimates = Estimates.blank(len(comparisons.models))
     value, notes = None, []
-    if linked:
-        options = _Options(ties, both_bad, position, covariates)
-        which = {"ties": ties, "both_bad": both_bad, **options.given()}
+    if any(len(group) > 1 for group in groups):
+        which = {"ties": ties, "both_bad": both_bad, "position": position, "covariates": covariates}
         cells = make_cells(comparisons, groups, **which)  # type: ignore[arg-type]
-        estimates.bounded[:] = ~_unbounded(wins + tied / 2, linked)
-        if link.shape and not tied.any():
-            link = HALF_WIN
-            notes.append(NO_TIES)
-        fit = _fit(cells, link, comparisons.models, ~estimates.bounded, bias_reduction)
-        only_ties = (wins + wins.T).sum(axis=1) == 0
-        by_model = cells_of(cells, ~estimates.bounded | only_ties)
-        found = (
-            covariance(vote_scores(fit, comparisons, **which))  # type: ignore[arg-type]
-            if covariance
-            else Uncertainty(joint_sandwich(fit, by_model))
-        )
-        estimates.df = found.df
-        notes += found.notes
-        believed = replace(found, covariance=_believable(fit, found.covariance, linked))
-        _fill(estimates, fit, believed, linked, comparisons.models, (confidence, multiplicity))
+        fit, by_model = _fit(estimates, cells, link, (wins, tied), comparisons.models, bias_reduction)
+        scores = vote_scores(fit, comparisons, **which) if covariance else None  # type: ignore[arg-type]
+        found = covariance(scores) if covariance and scores else Uncertainty(joint_sandwich(fit, by_model))
+        _fill(estimates, fit, found, comparisons.models, (confidence, multiplicity))
         value = fit.log_likelihood
+        notes = [*found.notes, *([NO_TIES] if link.shape and not fit.link.shape else [])]
     used = (wins + wins.T + tied).sum(axis=1)
-    notes += fit_warnings(comparisons.models, groups, used, estimates.bounded)
-    if linked and fit.penalised and bias_reduction == "auto" and estimates.bounded.all():
-        notes.append(RUNAWAY)
-        for group in linked:
-            estimates.bounded[group] = False
+    endless = unbounded_in(wins + tied / 2, groups)
+    notes += [] if (estimates.bounded == ~endless).all() else [RUNAWAY]
+    notes += fit_warnings(comparisons.models, groups, used, ~endless)
     return make_ranking(
-        method,
-        comparisons,
-        counts,
-        groups,
-        estimates,
-        confidence=confidence,
-        log_likelihood=value,
-        warnings=notes,
+        method, comparisons, counts, groups, estimates, confidence=confidence, log_likelihood=value, warnings=notes
     )
 
 
-def _unbounded(halves: NDArray[np.float64], linked: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+def unbounded_in(halves: NDArray[np.float64], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """The models of ``connectivity.unbounded_models`` over all groups, shape (m,)."""
     found = np.zeros(len(halves), dtype=np.bool_)
-    for group in linked:
-        found[group] = unbounded_models(halves[np.ix_(group, group)])
+    for group in groups:
+        if len(group) > 1:
+            found[group] = unbounded_models(halves[np.ix_(group, group)])
     return found
 
 
 def _fit(
-    cells: Cells, link: Link, models: Sequence[str], unbounded: NDArray[np.bool_], bias_reduction: str
-) -> JointFit:
-    """Maximum likelihood where it is finite, else (unless that is refused) the bias-reduced fit."""
+    estimates: Estimates,
+    cells: Cells,
+    link: Link,
+    votes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    models: Sequence[str],
+    bias_reduction: str,
+) -> tuple[JointFit, NDArray[np.bool_]]:
+    """Maximum likelihood where it is finite, else (unless refused) the bias-reduced fit; fills in who is bounded.
+
+    Also the cells whose votes enter the sandwich with the variance that the model expects.
+    """
+    wins, tied = votes
+    unbounded = unbounded_in(wins + tied / 2, cells.groups)
+    estimates.bounded[:] = ~unbounded
+    link = link if tied.any() else HALF_WIN
+    only_ties = (wins + wins.T).sum(axis=1) == 0
+    by_model = cells_of(cells, unbounded | only_ties)
     if is_reduced(bias_reduction, models, unbounded):
-        return fit_jointly(cells, link, penalised=True)
+        return fit_jointly(cells, link, penalised=True), by_model
     try:
-        return fit_jointly(cells, link)
+        return fit_jointly(cells, link), by_model
     except NotConvergedError:
         if bias_reduction == "none":
             raise
-        return fit_jointly(cells, link, penalised=True)
+    for group in cells.groups:
+        estimates.bounded[group] = len(group) == 1
+    return fit_jointly(cells, link, penalised=True), by_model
 
 
 def _believable(
@@ -151,25 +126,18 @@ def _believable(
 def _fill(
     estimates: Estimates,
     fit: JointFit,
-    uncertainty: Uncertainty,
-    linked: Sequence[NDArray[np.int64]],
+    found: Uncertainty,
     models: Sequence[str],
     options: tuple[float, str],
 ) -> None:
     """Write strengths by group and the effects that are common to all."""
-    covariance, (confidence, multiplicity) = uncertainty.covariance, options
+    confidence, multiplicity = options
+    linked = [group for group in fit.cells.groups if len(group) > 1]
+    covariance = _believable(fit, found.covariance, linked)
+    estimates.df = found.df
     for group in linked:
-        block = covariance[np.ix_(group, group)]
-        fill_group(
-            estimates,
-            group,
-            fit.theta[group],
-            block,
-            models,
-            confidence,
-            df=uncertainty.df,
-            multiplicity=multiplicity,
-        )
+        block, how = covariance[np.ix_(group, group)], {"df": found.df, "multiplicity": multiplicity}
+        fill_group(estimates, group, fit.theta[group], block, models, confidence, **how)  # type: ignore[arg-type]
     se = np.sqrt(np.diag(covariance)[fit.cells.m :])
     effects = [
         Effect(name, float(estimate), float(error))

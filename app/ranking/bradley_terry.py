@@ -79,6 +79,12 @@ def rank(
             covariance=covariance,
             multiplicity=multiplicity,
         )
+    return _rank_apart(comparisons, ties, both_bad, (confidence, bias_reduction, multiplicity))
+
+
+def _rank_apart(comparisons: Comparisons, ties: str, both_bad: str, options: tuple[float, str, str]) -> Ranking:
+    """The plain board: each group is fitted by itself, from its matrix of half-wins."""
+    confidence, bias_reduction, multiplicity = options
     normal_quantile(confidence)
     check_bias_reduction(bias_reduction)
     check_multiplicity(multiplicity)
@@ -87,7 +93,6 @@ def rank(
     groups = weak_components(wins + tied / 2)
     estimates = Estimates.blank(len(comparisons.models))
     linked = [group for group in groups if len(group) > 1]
-    options = (confidence, bias_reduction, multiplicity)
     total = sum(_rate(estimates, group, (wins, tied), comparisons.models, options) for group in linked)
     used = (wins + wins.T + tied).sum(axis=1)
     return make_ranking(
