@@ -20,7 +20,7 @@ from app.stats.comparisons import NOBODY, Comparisons, codes_of
 from app.stats.covariates import contrast, standardised
 from app.stats.joint import fit_jointly
 from app.stats.links import DAVIDSON, HALF_WIN, RAO_KUPPER
-from app.stats.scores import joint_sandwich, vote_scores
+from app.stats.scores import Uncertainty, joint_sandwich, vote_scores
 from tests.oracles import errors, mirrored, oracle, ratings, simulated, votes_of
 
 LINKS = {"half_win": HALF_WIN, "davidson": DAVIDSON, "rao_kupper": RAO_KUPPER}
@@ -174,7 +174,7 @@ def test_a_covariance_of_the_caller_replaces_the_sandwich(method):
         def covariance(scores):
             sums = np.zeros((codes.max() + 1, scores.bread.shape[0]))
             np.add.at(sums, codes[scores.vote], scores.dense() * scores.weight[:, None])
-            return scores.bread @ sums.T @ sums @ scores.bread
+            return Uncertainty(scores.bread @ sums.T @ sums @ scores.bread)
 
         return covariance
 
@@ -236,7 +236,7 @@ def test_the_joint_fit_without_effects_is_the_plain_one():
 
 def _hc0(scores):
     dense = scores.dense()
-    return scores.bread @ (dense.T * scores.weight) @ dense @ scores.bread
+    return Uncertainty(scores.bread @ (dense.T * scores.weight) @ dense @ scores.bread)
 
 
 def test_two_boards_share_one_position_effect():

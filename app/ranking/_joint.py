@@ -14,7 +14,14 @@ from app.stats.cells import POSITION, Cells, make_cells
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
-from app.stats.inference import check_bias_reduction, check_multiplicity, fill_group, fit_warnings, is_reduced, shows_no_spread
+from app.stats.inference import (
+    check_bias_reduction,
+    check_multiplicity,
+    fill_group,
+    fit_warnings,
+    is_reduced,
+    shows_no_spread,
+)
 from app.stats.intervals import normal_quantile
 from app.stats.joint import JointFit, fit_jointly
 from app.stats.links import HALF_WIN, Link
