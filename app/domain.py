@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -313,7 +313,7 @@ class Ranking:
     confidence: float
     components: tuple[tuple[str, ...], ...]
     log_likelihood: float | None = None
-    pairs: tuple[PairTest, ...] = ()
+    pairs: Sequence[PairTest] = ()
     warnings: tuple[str, ...] = ()
     position: Effect | None = None
     ties: Effect | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,35 @@ from app.stats.comparisons import Comparisons
 from app.stats.counts import Tallies, tallies
 
 TIE_TOLERANCE = 1e-8  # ratings closer than this are the same: less is rounding of the fit
+
+
+class LateRows(Sequence[PairTest]):
+    """Pair tests that are made when somebody first asks for one: thousands of rows cost more than the fit itself."""
+
+    def __init__(self, parts: Sequence[Callable[[], list[PairTest]]]) -> None:
+        self._parts = parts
+
+    @cached_property
+    def _rows(self) -> tuple[PairTest, ...]:
+        return tuple(row for part in self._parts for row in part())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._rows[place]
+
+    def __iter__(self) -> Iterator[PairTest]:
+        return iter(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._rows == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._rows)
+
+    def __repr__(self) -> str:
+        return repr(self._rows)
 
 
 @dataclass
@@ -30,7 +61,7 @@ class Estimates:
     rank_lower: NDArray[np.float64]
     rank_upper: NDArray[np.float64]
     bounded: NDArray[np.bool_]
-    pairs: list[PairTest] = field(default_factory=list)
+    pairs: list[Callable[[], list[PairTest]]] = field(default_factory=list)
     df: float = np.inf
     position: Effect | None = None
     ties: Effect | None = None
@@ -78,7 +109,7 @@ def make_ranking(
         confidence=confidence,
         components=tuple(components),
         log_likelihood=log_likelihood,
-        pairs=tuple(estimates.pairs),
+        pairs=LateRows(estimates.pairs),
         warnings=tuple(warnings),
         position=estimates.position,
         ties=estimates.ties,

@@ -56,7 +56,10 @@ def _cells(comparisons: Comparisons, rows: slice, m: int) -> NDArray[np.int64]:
     """The flat index of each row's cell of the two tables, its codes checked."""
     columns = {name: getattr(comparisons, name)[rows] for name in ("model_a", "model_b", "outcome")}
     for name, top in (("model_a", m), ("model_b", m), ("outcome", len(OUTCOMES))):
-        if columns[name].min() < 0 or columns[name].max() >= top:
+        column = columns[name]
+        # Seen as unsigned, a negative code is larger than any: one pass over the votes instead of two.
+        seen = column.view(f"u{column.dtype.itemsize}") if column.dtype.kind == "i" else column
+        if seen.max() >= top:
             raise InvalidInputError(f"a vote's {name} is not one of the {top} known codes")
     first, second, outcome = columns.values()
     cells: NDArray[np.int64] = np.multiply(first, m, dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def fill_group(
     ranked = group[best_first]
     lower, upper = rank_sets(tests, len(group), alpha=1 - confidence)
     estimates.rank_lower[ranked], estimates.rank_upper[ranked] = lower, upper
-    estimates.pairs += _pair_tests(tests, [models[i] for i in ranked])
+    estimates.pairs.append(partial(_pair_tests, tests, [models[i] for i in ranked]))
 
 
 def shows_no_spread(covariance: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
