@@ -96,10 +96,10 @@ def count_outcomes(session: Session, *, experiment_id: UUID, with_staff: bool = 
 
 
 def list_outcomes(session: Session, *, experiment_id: UUID, with_staff: bool = False) -> list[Row[Any]]:
-    """Live votes one by one in the order in which they were cast: rows (pair_id, is_a_left, outcome, weight)."""
+    """Live votes one by one, in the order of their casting: rows (pair_id, is_a_left, outcome, weight, rater_id)."""
     return list(
         session.execute(
-            select(battle.c.pair_id, battle.c.is_a_left, vote.c.outcome, vote.c.weight)
+            select(battle.c.pair_id, battle.c.is_a_left, vote.c.outcome, vote.c.weight, battle.c.rater_id)
             .select_from(vote.join(battle, vote.c.battle_id == battle.c.id))
             .where(*_selected(experiment_id, with_staff=with_staff))
             .order_by(vote.c.voted_at, vote.c.id)

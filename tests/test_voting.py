@@ -292,3 +292,21 @@ def test_votes_of_staff_are_marked_and_left_out_of_the_board(store: Database) ->
     assert leaderboard.get_leaderboard(None, experiment_id).n_votes == 0
     assert leaderboard.get_leaderboard(None, experiment_id, with_staff=True).n_votes == 1
     assert leaderboard.get_leaderboard(None, experiment_id).n_staff_votes == 1
+
+
+@pytest.mark.parametrize("method", sorted(leaderboard.list_methods()))
+def test_every_method_ranks_the_votes_of_a_study(store: Database, method: str) -> None:
+    """Also those that ask for the order of the votes or for who cast them."""
+    experiment_id = study(n_models=3, n_prompts=4)
+    raters = [person(), person()]
+    for _ in range(9):
+        for rater in raters:
+            ballot = serving.next_battle(rater)
+            assert ballot is not None and ballot.battle is not None
+            is_better = ballot.battle.left[7] < ballot.battle.right[7]  # "answer 0 .." is better than "answer 1 .."
+            voting.cast_vote(rater, ballot.battle.id, Answer.LEFT if is_better else Answer.RIGHT)
+    board = leaderboard.get_leaderboard(None, experiment_id, method=method)
+    assert board.n_votes == 18
+    assert not any("without raters" in warning for warning in board.ranking.warnings)
+    if method != "both_bad":  # nobody called both bad
+        assert board.names[0] == "Model 0"

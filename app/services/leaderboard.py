@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from app.discovery import find_plugins
 from app.domain import Identity, Ranking, Role
 from app.errors import InvalidInputError
 from app.services.sign_in import require
-from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
+from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons, codes_of
 from app.stats.counts import outcome_counts, win_matrix
 from db import experiments, votes
 from db.engine import database
@@ -76,7 +77,8 @@ def get_leaderboard(
         pairs = experiments.list_pairs(session, experiment_id=experiment_id)
         totals = votes.count_totals(session, experiment_id=experiment_id, with_staff=with_staff)
         n_staff = votes.count_staff(session, experiment_id=experiment_id)
-        read = votes.list_outcomes if methods[method].NEEDS_ORDER else votes.count_outcomes
+        needs_votes = methods[method].NEEDS_ORDER or needs_raters(methods[method])
+        read = votes.list_outcomes if needs_votes else votes.count_outcomes
         rows = read(session, experiment_id=experiment_id, with_staff=with_staff)
     labels = _labels(arms)
     # A row that stands for many votes has no order within it, and a method that needs one then says so.
@@ -102,6 +104,11 @@ def get_leaderboard(
     )
 
 
+def needs_raters(method: ModuleType) -> bool:
+    """Whether a method asks who cast each vote."""
+    return bool(getattr(method, "NEEDS_RATERS", False))
+
+
 def list_methods() -> dict[str, str]:
     """The ranking methods: key and label."""
     return {key: module.LABEL for key, module in find_plugins("app.ranking").items()}
@@ -125,6 +132,7 @@ def _to_comparisons(rows: list[Any], pairs: list[Any], labels: dict[UUID, str], 
     place = {name: i for i, name in enumerate(models)}
     ends = {pair.id: (place[labels[pair.model_a_id]], place[labels[pair.model_b_id]]) for pair in pairs}
     code = {outcome: i for i, outcome in enumerate(OUTCOMES)}
+    has_raters = bool(rows) and "rater_id" in rows[0]._fields
     side = {True: 1, False: 0, None: SIDE_UNKNOWN}
 
     def column(values: Any, kind: Any) -> NDArray[Any]:
@@ -138,4 +146,5 @@ def _to_comparisons(rows: list[Any], pairs: list[Any], labels: dict[UUID, str], 
         weight=column((row[3] for row in rows), np.float64),
         a_is_left=column((side[row[1]] for row in rows), np.int64),
         ordered=is_ordered,
+        rater=codes_of([row.rater_id and str(row.rater_id) for row in rows])[1] if has_raters else None,
     )
