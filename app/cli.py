@@ -32,7 +32,7 @@ import_app = typer.Typer(no_args_is_help=True, help="Take files in: prompts, mod
 export_app = typer.Typer(no_args_is_help=True, help="Write files out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-for command in (rank_cli.rank, rank_cli.power, rank_cli.simulate):
+for command in (rank_cli.rank, rank_cli.diagnose, rank_cli.power, rank_cli.simulate):
     app.command()(command)
 out, err = (Console(stderr=to_err, highlight=False, soft_wrap=True, markup=False) for to_err in (False, True))
 

@@ -117,6 +117,21 @@ def rank(
     show_result(result, Console(highlight=False, markup=False), ranks=ranks, pairs=pairs)
 
 
+def diagnose(file: VoteFile, as_json: Json = False) -> None:
+    """Say how far a file of votes can be trusted: fit, agreement, suspicious raters, and what the lead rests on.
+
+    Example: bakeoff diagnose votes.csv
+    """
+    from app.rank_table import show_diagnosis  # noqa: PLC0415
+    from app.services.diagnosis import diagnose_file  # noqa: PLC0415
+
+    result = diagnose_file(file)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False))  # noqa: T201
+    else:
+        show_diagnosis(result, Console(highlight=False, markup=False))
+
+
 def power(
     gap: Annotated[float | None, typer.Option(help="The difference to find, in logits.")] = None,
     share: Annotated[float | None, typer.Option(help="The same as a share of decisive votes won, 0.55 say.")] = None,

@@ -139,3 +139,54 @@ def _number(x: float | None) -> str:
 
 def _cut(name: str, width: int) -> str:
     return name if len(name) <= width else f"{name[: width - 3]}..."
+
+
+def show_diagnosis(result: dict[str, Any], out: Console) -> None:
+    """What `bakeoff diagnose` found, in sentences."""
+    out.print(f"{result['n_votes']:,} votes on {result['n_models']:,} models\n")
+    for line in (*_of_fit(result["fit"]), *_of_leader(result["leader"]), *_of_agreement(result["agreement"])):
+        out.print(line)
+    raters = result["raters"]
+    if raters is not None:
+        out.print(
+            f"{len(raters['flagged']):,} of {raters['n']:,} raters stand out:"
+            if raters["flagged"]
+            else "No rater stands out."
+        )
+        for row in raters["flagged"]:
+            out.print(f"  {row['rater']}: {', '.join(row['because'])} ({row['n_votes']:,} votes)")
+        if raters["decisive"]:
+            out.print(f"Without one of these raters another model would lead: {', '.join(raters['decisive'])}")
+        elif raters["decisive"] is not None:
+            out.print("No single rater decides who leads.")
+    for note in result["notes"]:
+        out.print(f"Note  {note}")
+
+
+def _of_fit(fit: dict[str, Any]) -> list[str]:
+    if not fit:
+        return ["The fit was not tested."]
+    verdict = "does not describe" if fit["p"] < 0.05 else "describes"
+    lines = [f"One strength per model {verdict} the votes (G2 {fit['g2']:.1f}, df {fit['df']}, p {fit['p']:.2g})."]
+    lines += [
+        f"  {row['model_a']} against {row['model_b']}: {row['wins']:g} wins, {row['expected']:.1f} expected"
+        for row in fit["pairs"]
+    ]
+    return lines + [f"  a cycle: {' beats '.join([*cycle, cycle[0]])}" for cycle in fit["cycles"]]
+
+
+def _of_leader(leader: dict[str, Any] | None) -> list[str]:
+    if leader is None:
+        return ["No removal of votes was found that would change the leader."]
+    return [
+        f"{leader['model']} leads; without {leader['n_removed']:,} of the votes ({leader['share_removed']:.1%}) "
+        f"{leader['rival']} would."
+    ]
+
+
+def _of_agreement(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    bounds = "" if found["lower"] is None else f" ({found['lower']:.2f} .. {found['upper']:.2f})"
+    alpha = "unknown" if found["alpha"] is None else f"{found['alpha']:.2f}{bounds}"
+    return [f"Agreement: Krippendorff's alpha {alpha}, raw {found['raw']:.0%}, on {found['n_items']:,} items."]

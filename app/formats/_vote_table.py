@@ -32,8 +32,9 @@ class VoteTable:
     """N votes as codes; what the file does not tell is None.
 
     ``model_a``, ``model_b`` index ``models``; ``outcome`` is a place in ``comparisons.OUTCOMES``; ``a_is_left`` is 1, 0
-    or ``SIDE_UNKNOWN``; ``rater`` and ``prompt`` are codes, ``MISSING`` where blank; ``covariates`` holds per name the
-    values of model_a's and model_b's side. ``has_sides`` says whether the file itself speaks of left and right.
+    or ``SIDE_UNKNOWN``; ``rater`` (a place in ``raters``) and ``prompt`` are codes, ``MISSING`` where blank;
+    ``covariates`` holds per name the values of model_a's and model_b's side. ``has_sides`` says whether the file itself
+    speaks of left and right.
     """
 
     models: tuple[str, ...]
@@ -44,6 +45,7 @@ class VoteTable:
     a_is_left: NDArray[np.int64]
     has_sides: bool
     rater: NDArray[np.int64] | None = None
+    raters: tuple[str, ...] = ()
     prompt: NDArray[np.int64] | None = None
     covariates: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
 
@@ -95,6 +97,7 @@ class _Reading:
         outcome = self._outcomes(models, model_a, model_b, a_is_left)
         weight = self._numbers("weight", 1.0)
         pairs = {name: self._pair(name, a_is_left) for name in covariates}
+        raters, rater = self._people(RATER)
         votes = VoteTable(
             models=models,
             model_a=model_a,
@@ -103,8 +106,9 @@ class _Reading:
             weight=weight,
             a_is_left=a_is_left,
             has_sides=bool((a_is_left != SIDE_UNKNOWN).any()),
-            rater=self._people(RATER),
-            prompt=self._people(PROMPT),
+            rater=rater,
+            raters=tuple(raters),
+            prompt=self._people(PROMPT)[1],
             covariates=pairs,
         )
         return self._counting(votes)
@@ -130,6 +134,7 @@ class _Reading:
             a_is_left=votes.a_is_left[counts],
             has_sides=votes.has_sides,
             rater=kept(votes.rater),
+            raters=votes.raters,
             prompt=kept(votes.prompt),
             covariates={name: (one[counts], two[counts]) for name, (one, two) in votes.covariates.items()},
         )
@@ -164,10 +169,11 @@ class _Reading:
                 self._blame_rows(cells.codes == code, str(error))
         return made
 
-    def _people(self, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _people(self, columns: Sequence[str]) -> tuple[list[str], NDArray[np.int64] | None]:
         if not any(name in self._table.columns for name in columns):
-            return None
-        return self._names(columns, whole_numbers=True)[1].astype(np.int64)
+            return [], None
+        names, codes = self._names(columns, whole_numbers=True)
+        return names, codes.astype(np.int64)
 
     def _sides(
         self, models: Sequence[str], model_a: NDArray[np.int64], model_b: NDArray[np.int64]
