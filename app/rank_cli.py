@@ -83,7 +83,7 @@ def rank(
     pairs: Annotated[bool, typer.Option("--pairs", help="Also print the test of each pair.")] = False,
     ranks: Annotated[bool, typer.Option("--ranks", help="Also print the ranks that each model may have.")] = False,
     sequential: Annotated[
-        bool, typer.Option("--sequential", help="p-values that hold however often you look.")
+        bool, typer.Option("--sequential", help="Test pairs so that it holds however often you look.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -110,11 +110,11 @@ def rank(
         anchor=anchor or None,
         sequential=sequential,
     )
-    result = to_result(rank_file(file, options), with_pairs=pairs)
+    result = to_result(rank_file(file, options), with_pairs=pairs or sequential)
     if as_json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))  # noqa: T201
         return
-    show_result(result, Console(highlight=False, markup=False), ranks=ranks, pairs=pairs)
+    show_result(result, Console(highlight=False, markup=False), ranks=ranks, pairs=pairs or sequential)
 
 
 def diagnose(file: VoteFile, as_json: Json = False) -> None:

@@ -113,14 +113,14 @@ def _effect(estimate: float, se: float) -> str:
 def _pair_table(pairs: Sequence[dict[str, Any]], width: int) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     names = max(12, (width - 46) // 2)
-    for head in ("Better", "Worse", "Difference", "Interval", "p", "p adjusted"):
+    is_anytime = any(pair["p_anytime"] is not None for pair in pairs)
+    for head in ("Better", "Worse", "Difference", "Interval", *(["p any time"] if is_anytime else ["p", "p adjusted"])):
         table.add_column(head, justify="left" if head in {"Better", "Worse"} else "right", no_wrap=True)
     for pair in pairs:
         cells = [_cut(pair["model_a"], names), _cut(pair["model_b"], names), _number(pair["difference"])]
         cells += [
             f"{_number(pair['lower'])} .. {_number(pair['upper'])}",
-            f"{pair['p']:.2g}",
-            f"{pair['p_adjusted']:.2g}",
+            *(f"{pair[name]:.2g}" for name in (["p_anytime"] if is_anytime else ["p", "p_adjusted"])),
         ]
         table.add_row(*map(Text, cells))
     return table
@@ -164,8 +164,8 @@ def show_diagnosis(result: dict[str, Any], out: Console) -> None:
 
 
 def _of_fit(fit: dict[str, Any]) -> list[str]:
-    if not fit:
-        return ["The fit was not tested."]
+    if not fit or not fit["df"]:
+        return ["Too few pairs were compared to test the fit."]
     verdict = "does not describe" if fit["p"] < 0.05 else "describes"
     lines = [f"One strength per model {verdict} the votes (G2 {fit['g2']:.1f}, df {fit['df']}, p {fit['p']:.2g})."]
     lines += [
@@ -177,7 +177,9 @@ def _of_fit(fit: dict[str, Any]) -> list[str]:
 
 def _of_leader(leader: dict[str, Any] | None) -> list[str]:
     if leader is None:
-        return ["No removal of votes was found that would change the leader."]
+        return []
+    if not leader["n_removed"]:
+        return [f"{leader['model']} and {leader['rival']} share the lead."]
     return [
         f"{leader['model']} leads; without {leader['n_removed']:,} of the votes ({leader['share_removed']:.1%}) "
         f"{leader['rival']} would."

@@ -219,3 +219,18 @@ def test_the_real_votes_are_ranked_as_the_bare_fit_ranks_them(shared):
     expected = 1 / (1 + np.exp(-(frame["left"].map(rating) - frame["right"].map(rating))))
     residual = (share - expected).groupby(frame["left"]).sum() - (share - expected).groupby(frame["right"]).sum()
     assert result["n_votes"] == 8931 and np.abs(residual).max() < 1e-7, "the score of each model is zero at the maximum"
+
+
+def test_an_anytime_p_is_never_below_the_ordinary_one(votes):
+    for options in ({}, {"cluster": ("rater",)}):
+        pairs = ranked(votes, sequential=True, **options)["pairs"]
+        assert all(pair["p_anytime"] >= pair["p"] for pair in pairs)
+        assert any(pair["p_anytime"] < 0.05 for pair in pairs)
+
+
+def test_with_few_clusters_nothing_is_claimed_at_any_time(tmp_path):
+    path = tmp_path / "votes.csv"
+    write_simulated_votes(path, Truth(spaced_strengths(3, 2.0), n_raters=5), n_votes=2000, seed=3)
+    result = ranked(path, sequential=True, cluster=("rater",))
+    assert {pair["p_anytime"] for pair in result["pairs"]} == {1.0}
+    assert any("at any time" in warning for warning in result["warnings"])

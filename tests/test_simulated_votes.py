@@ -95,3 +95,14 @@ def test_ties_and_repeats_ask_for_more_votes():
 def test_a_question_that_makes_no_sense_is_refused(options):
     with pytest.raises(InvalidInputError):
         count_votes_needed(**options)
+
+
+@pytest.mark.parametrize("share", [0.55, 0.6, 0.9, 0.99])
+def test_the_sequential_plan_keeps_its_power(share):
+    from app.stats.power import sequential_plan
+
+    needed = count_votes_needed(win_share=share)
+    assert needed.n_sequential is not None
+    # A test that often decides early takes fewer votes than one that never could.
+    assert sequential_plan(share, n_max=int(4 * needed.n_sequential) + 20).power >= 0.8
+    assert needed.n_sequential >= 7  # fewer votes can't reach 1 / 0.05, whoever wins them

@@ -137,3 +137,63 @@ def test_max_t_claims_at_least_as_much_as_holm() -> None:
     assert any(max_t[pair] < holm[pair] for pair in holm)
     with pytest.raises(InvalidInputError, match="multiplicity"):
         bradley_terry.rank(given, multiplicity="none")
+
+
+def test_a_swept_model_keeps_its_wide_interval_when_clustered() -> None:
+    """Votes that all fall one way show no spread within clusters, which is no knowledge."""
+    n = 40
+    swept = Comparisons(
+        ("A", "B"),
+        np.zeros(n, np.int64),
+        np.ones(n, np.int64),
+        np.zeros(n, np.int64),
+        np.ones(n),
+        np.ones(n, np.int64),
+        rater=np.arange(n),
+    )
+    plain, by_rater = bradley_terry.rank(swept), bradley_terry.rank(swept, covariance=clustered(swept, ("rater",)))
+    assert errors(by_rater) == pytest.approx(errors(plain), rel=1e-6)
+    assert any("neither clustered" in warning for warning in by_rater.warnings)
+
+
+def test_a_group_judged_by_one_rater_leaves_the_clusters_of_the_others_alone() -> None:
+    given = votes(n_raters=20)
+    alone = bradley_terry.rank(given, covariance=clustered(given, ("rater",)))
+    more = 20
+    wider = Comparisons(
+        (*given.models, "X", "Y"),
+        np.append(given.model_a, np.full(more, M)),
+        np.append(given.model_b, np.full(more, M + 1)),
+        np.append(given.outcome, np.arange(more) % 2),
+        np.append(given.weight, np.ones(more)),
+        np.append(given.a_is_left, np.ones(more, np.int64)),
+        rater=np.append(given.rater, np.full(more, 99)),
+    )
+    found = bradley_terry.rank(wider, covariance=clustered(wider, ("rater",)))
+    before = {row.model: row.se for row in alone.models}
+    after = {row.model: row.se for row in found.models}
+    for model in given.models:
+        assert after[model] == pytest.approx(before[model], rel=0.02)
+    assert any("X and Y" in warning and "one rater" in warning for warning in found.warnings)
+    assert any("over all groups" in warning for warning in found.warnings)
+
+
+def test_a_weight_counts_as_so_many_votes_where_clusters_fail() -> None:
+    counted = Comparisons(
+        ("A", "B"),
+        np.zeros(2, np.int64),
+        np.ones(2, np.int64),
+        np.array([0, 1]),
+        np.array([60.0, 40.0]),
+        np.ones(2, np.int64),
+        rater=np.zeros(2, np.int64),
+    )
+    found = bradley_terry.rank(counted, covariance=clustered(counted, ("rater",)))
+    assert errors(found) == pytest.approx(errors(bradley_terry.rank(counted)), rel=1e-6)
+
+
+def test_a_bootstrap_of_few_raters_says_so() -> None:
+    given = votes(n_raters=4)
+    found = bradley_terry.rank(given, covariance=resampled(given, ("rater",), ties="half", both_bad="tie"))
+    assert found.df == 3
+    assert any("Only 4 raters" in warning for warning in found.warnings)

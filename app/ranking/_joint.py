@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.domain import Effect, Ranking
 from app.errors import NotConvergedError
-from app.stats.board import Estimates, make_ranking
+from app.stats.board import Estimates, make_ranking, naming
 from app.stats.cells import POSITION, Cells, make_cells
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
@@ -30,6 +30,14 @@ from app.stats.scores import Covariance, Uncertainty, cells_of, joint_sandwich, 
 RUNAWAY = (
     "Some mixture of strengths, ties, position and covariates foretells these votes without fail, so they set no limit "
     "on it. All is rated by a bias-reduced fit (Firth), which stays finite; take the numbers with caution."
+)
+NOT_YOURS = (
+    "Where a bias-reduced fit (Firth) is needed, standard errors are per vote: neither clustered nor resampled, since "
+    "votes that all fall one way show no spread."
+)
+NO_SPREAD = (
+    "All votes that tell {} apart from the rest fall together (they are of one rater, say), so the standard errors of "
+    "that board are those of the model, as if votes were independent."
 )
 NO_TIES = "No tie counts among these votes, so the method is plain Bradley-Terry."
 
@@ -68,10 +76,12 @@ def rank_jointly(
         cells = make_cells(comparisons, groups, **which)  # type: ignore[arg-type]
         fit, by_model = _fit(estimates, cells, link, (wins, tied), comparisons.models, bias_reduction)
         scores = vote_scores(fit, comparisons, **which) if covariance else None  # type: ignore[arg-type]
-        found = covariance(scores) if covariance and scores else Uncertainty(joint_sandwich(fit, by_model))
-        _fill(estimates, fit, found, comparisons.models, (confidence, multiplicity))
+        found = Uncertainty(joint_sandwich(fit, by_model), notes=(NOT_YOURS,) if covariance else ())
+        if covariance and scores and not fit.penalised:
+            found = covariance(scores)
+        notes = _fill(estimates, fit, found, comparisons.models, (confidence, multiplicity))
         value = fit.log_likelihood
-        notes = [*found.notes, *([NO_TIES] if link.shape and not fit.link.shape else [])]
+        notes += [*found.notes, *([NO_TIES] if link.shape and not fit.link.shape else [])]
     used = (wins + wins.T + tied).sum(axis=1)
     endless = unbounded_in(wins + tied / 2, groups)
     notes += [] if (estimates.bounded == ~endless).all() else [RUNAWAY]
@@ -120,38 +130,38 @@ def _fit(
     return fit_jointly(cells, link, penalised=True), by_model
 
 
-def _believable(
-    fit: JointFit, covariance: NDArray[np.float64], linked: Sequence[NDArray[np.int64]]
-) -> NDArray[np.float64]:
-    """``covariance``, or the model-based one where the former calls a difference or an effect certain."""
-    m = fit.cells.m
-    certain = any(shows_no_spread(covariance[np.ix_(g, g)], fit.bread[np.ix_(g, g)]) for g in linked)
-    effects, expected = np.diag(covariance)[m:], np.diag(fit.bread)[m:]
-    return fit.bread if certain or (effects < 1e-6 * expected).any() else covariance
-
-
 def _fill(
     estimates: Estimates,
     fit: JointFit,
     found: Uncertainty,
     models: Sequence[str],
     options: tuple[float, str],
-) -> None:
-    """Write strengths by group and the effects that are common to all."""
-    confidence, multiplicity = options
-    linked = [group for group in fit.cells.groups if len(group) > 1]
-    covariance = _believable(fit, found.covariance, linked)
+) -> list[str]:
+    """Write strengths by group and the effects that are common to all; what is to be said of their errors.
+
+    A group of which the covariance calls some difference certain gets the model-based one, and so do all if it does so
+    of an effect.
+    """
+    (confidence, multiplicity), m, notes = options, fit.cells.m, []
+    effects, expected = np.diag(found.covariance)[m:], np.diag(fit.bread)[m:]
+    no_effects = bool((effects < 1e-6 * expected).any())
+    covariance = fit.bread if no_effects else found.covariance
     estimates.df = found.df
-    for group in linked:
-        block, how = covariance[np.ix_(group, group)], {"df": found.df, "multiplicity": multiplicity}
-        fill_group(estimates, group, fit.theta[group], block, models, confidence, **how)  # type: ignore[arg-type]
+    for group in (group for group in fit.cells.groups if len(group) > 1):
+        block, own, df = covariance[np.ix_(group, group)], fit.bread[np.ix_(group, group)], found.df
+        if no_effects or shows_no_spread(block, own):
+            if np.isfinite(df):
+                notes.append(NO_SPREAD.format(naming([models[i] for i in group])))
+            block, df = own, np.inf
+        fill_group(estimates, group, fit.theta[group], block, models, confidence, df=df, multiplicity=multiplicity)
     se = np.sqrt(np.diag(covariance)[fit.cells.m :])
-    effects = [
+    found_effects = [
         Effect(name, float(estimate), float(error))
         for name, estimate, error in zip(fit.cells.names, fit.effects, se, strict=False)
     ]
-    if effects and effects[0].name == POSITION:
-        estimates.position, *effects = effects
-    estimates.covariates = tuple(effects)
+    if found_effects and found_effects[0].name == POSITION:
+        estimates.position, *found_effects = found_effects
+    estimates.covariates = tuple(found_effects)
     if fit.link.shape:
         estimates.ties = Effect(fit.link.shape, *fit.link.reports(fit.shape, float(se[-1])))
+    return notes

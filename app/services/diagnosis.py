@@ -53,6 +53,7 @@ def _leader(comparisons: Comparisons, notes: list[str]) -> Result | None:
         notes.append(f"The lead was not examined: {error}.")
         return None
     if found is None:
+        notes.append("No removal of votes was found that would change the leader.")
         return None
     names = comparisons.models
     return {

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from app.domain import ModelRating, Ranking
 from app.errors import BadFileError, InvalidInputError
@@ -26,6 +27,7 @@ from app.stats.sequential import BURN_IN, anytime_p, normal_log_evidence
 ELO_PER_LOGIT = 400 / math.log(10)
 ELO_ZERO = 1000.0
 ODD_FIT = 0.01
+FEWEST_CLUSTERS = 30  # for p-values that hold at any time, which lean on the normal law
 Result: TypeAlias = dict[str, Any]
 
 
@@ -179,6 +181,8 @@ def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
     rows = _anchored(ranking, options.anchor)
     position, ties = getattr(ranking, "position", None), getattr(ranking, "ties", None)
     warnings = list(ranking.warnings)
+    if options.sequential and ranking.df < FEWEST_CLUSTERS - 1:
+        warnings.append(f"Below {FEWEST_CLUSTERS} clusters no p-value holds at any time, so all of them are 1.")
     if options.anchor is not None and not ranking.connected:
         warnings.append("The anchor moves only the models that votes connect with it; the others sum to zero by group.")
     return {
@@ -245,13 +249,19 @@ def _pairs(ranking: Ranking, scale: float, *, sequential: bool) -> list[Result]:
 
 
 def _anytime(ranking: Ranking) -> list[float]:
-    """p-values of each pair that hold however often one looks (``sequential``); 1 while a model has too few votes."""
+    """p-values of each pair that hold however often one looks (``sequential``); 1 while there are too few votes.
+
+    Too few are fewer than ``BURN_IN`` of a model, or fewer than ``FEWEST_CLUSTERS`` clusters.
+    """
+    if ranking.df < FEWEST_CLUSTERS - 1:
+        return [1.0] * len(ranking.pairs)
     n_votes = {row.model: row.n_votes for row in ranking.models}
     few = np.array([min(n_votes[pair.model_a], n_votes[pair.model_b]) < BURN_IN for pair in ranking.pairs], np.bool_)
-    se = np.array([pair.se for pair in ranking.pairs])
+    p = np.array([pair.p for pair in ranking.pairs])
     difference = np.array([pair.difference for pair in ranking.pairs])
-    variance = np.where(few | (se == 0), np.inf, se**2)
-    return [float(p) for p in anytime_p(normal_log_evidence(difference, variance))]
+    z = -ndtri(np.clip(p, np.finfo(float).tiny, 1) / 2)  # of Student's t too: the normal z that is as surprising
+    variance = np.divide(difference, z, out=np.full_like(z, np.inf), where=~few & (z > 0)) ** 2
+    return [float(found) for found in np.maximum(anytime_p(normal_log_evidence(difference, variance)), p)]
 
 
 def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:

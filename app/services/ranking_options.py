@@ -56,6 +56,8 @@ def find_method(options: RankOptions) -> ModuleType:
     normal_quantile(options.confidence)
     if options.cluster and options.interval == "model":
         raise InvalidInputError("--interval model takes all votes as independent; leave it or --cluster out")
+    if options.interval == "bootstrap" and options.bias_reduction == "firth":
+        raise InvalidInputError("--interval bootstrap refits by maximum likelihood: no --bias-reduction firth with it")
     method = methods[options.method]
     _refuse_what_the_method_lacks(options, method)
     return method

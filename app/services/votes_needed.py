@@ -18,7 +18,7 @@ class VotesNeeded:
     """``n_decisive`` votes that prefer one side, within ``n_votes`` in all, for a true ``win_share`` of these.
 
     ``n_exact`` are the decisive votes that the exact sign test needs, ``n_sequential`` those that a test with a look
-    after every vote takes on average, stopped at 1.9 times ``n_decisive``; None where they take too long to count.
+    after every vote takes on average, with a budget that keeps the power; None where they take too long to count.
     """
 
     gap: float
@@ -52,8 +52,8 @@ def count_votes_needed(
         raise InvalidInputError("The win share must lie between 0 and 1 and not be 0.5 (the gap not 0).")
     if not (tie_rate >= 0 and both_bad_rate >= 0 and tie_rate + both_bad_rate < 1):
         raise InvalidInputError("Tie rate and both-bad rate must not be negative, and be less than 1 together.")
-    if not 1 <= design_effect < math.inf:
-        raise InvalidInputError("The design effect must be at least 1.")
+    if not 1 <= design_effect <= 1e6:
+        raise InvalidInputError("The design effect must be at least 1, and no more than a million.")
     if not (0 < alpha < 1 and 0 < power < 1 and power > alpha / 2):
         raise InvalidInputError("Alpha and power must lie between 0 and 1, and the power above alpha / 2.")
     n = decisive_votes(share, power=power, alpha=alpha)
@@ -65,7 +65,15 @@ def count_votes_needed(
         n_decisive=math.ceil(n),
         n_votes=math.ceil(n * design_effect / (1 - tie_rate - both_bad_rate)),
         n_exact=exact_decisive_votes(share, power=power, alpha=alpha) if n <= MOST_EXACT else None,
-        n_sequential=(
-            sequential_plan(share, n_max=math.ceil(1.9 * n), alpha=alpha).mean_votes if n <= MOST_SEQUENTIAL else None
-        ),
+        n_sequential=_mean_sequential(share, n, power=power, alpha=alpha),
     )
+
+
+def _mean_sequential(share: float, n: float, *, power: float, alpha: float) -> float | None:
+    budget = 1.9 * n
+    while budget <= MOST_SEQUENTIAL:
+        plan = sequential_plan(share, n_max=math.ceil(budget), alpha=alpha)
+        if plan.power >= power:
+            return plan.mean_votes
+        budget = 1.2 * budget + 1
+    return None

@@ -11,7 +11,7 @@ from app.stats.cells import is_used
 from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance, vote_meat
 from app.stats.comparisons import NOBODY, Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
-from app.stats.counts import SECOND, TIE, outcome_counts, wins_and_ties
+from app.stats.counts import SECOND, TIE, outcome_counts, win_matrix, wins_and_ties
 from app.stats.newton import fit_bradley_terry
 from app.stats.scores import Covariance, Uncertainty, VoteScores
 
@@ -30,13 +30,15 @@ def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
     ``InvalidInputError`` if the votes name no such clusters.
     """
     codes = {name: _codes(comparisons, name) for name in by}
+    met = win_matrix(outcome_counts(comparisons))
+    n_boards = sum(len(group) > 1 for group in weak_components(met))
 
     def of(scores: VoteScores) -> Uncertainty:
-        found = _as_cluster_scores(scores)
+        found = _as_cluster_scores(scores, scores.weight)
         given = {name: code[scores.vote] for name, code in codes.items()}
         single = [name for name, code in given.items() if (code == code[0]).all()]
         if single:
-            meat = vote_meat(found)
+            meat = vote_meat(_as_cluster_scores(scores, np.sqrt(scores.weight)))
             note = f"All votes are of one {single[0]}, so intervals cannot be clustered by it; these are per vote."
             return Uncertainty(scores.bread @ meat @ scores.bread, notes=(note,))
         if len(given) == 2:
@@ -45,10 +47,9 @@ def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
         else:
             ((name_1, code_1),) = given.items()
             result = clustered_covariance(scores.bread, found, code_1, name=name_1)
-        notes = []
-        for name, n in zip(given, result.n_clusters, strict=True):
-            if n < FEW_CLUSTERS:
-                notes.append(f"Only {n} {name}s voted: an interval clustered by {name} is rough with so few.")
+        notes = _few(dict(zip(given, result.n_clusters, strict=True)))
+        if n_boards > 1:
+            notes.append("Clusters are counted over all groups of models together, which is too many for a small one.")
         if result.is_clipped:
             notes.append("The two-way clustered covariance had a negative eigenvalue, which was set to zero.")
         return Uncertainty(result.covariance, result.df, tuple(notes))
@@ -73,21 +74,34 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
     def of(scores: VoteScores) -> Uncertainty:
         if scores.others.shape[1]:
             raise InvalidInputError("a bootstrap is for ratings alone, without position, ties or covariates")
+        df, notes = np.inf, list[str]()
         if not by:
             found = bootstrap_votes(theta, wins, tied, n_replicates=N_REPLICATES, seed=seed)
         else:
             used = comparisons.select(np.flatnonzero(is_used(comparisons, ties, both_bad)))
             share = np.where(used.outcome < TIE, (SECOND - used.outcome).astype(np.float64), 0.5)
             votes = (used.model_a, used.model_b, share, used.weight)
-            found = bootstrap_clusters(theta, votes, _codes(used, by[0]), n_replicates=N_REPLICATES, seed=seed)
-        return Uncertainty(np.atleast_2d(np.cov(found.replicates, rowvar=False)))
+            codes = _codes(used, by[0])
+            found = bootstrap_clusters(theta, votes, codes, n_replicates=N_REPLICATES, seed=seed)
+            n_clusters = len(np.unique(codes))
+            df, notes = n_clusters - 1, _few({by[0]: n_clusters})
+        return Uncertainty(np.atleast_2d(np.cov(found.replicates, rowvar=False)), df, tuple(notes))
 
     return of
 
 
-def _as_cluster_scores(scores: VoteScores) -> Scores:
-    by_a = scores.residual * scores.weight
-    return Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others * scores.weight[:, None])
+def _as_cluster_scores(scores: VoteScores, times: NDArray[np.float64]) -> Scores:
+    """Scores times the weights for sums over clusters, times their roots for sums of squares over votes."""
+    by_a = scores.residual * times
+    return Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others * times[:, None])
+
+
+def _few(n_clusters: dict[str, int]) -> list[str]:
+    return [
+        f"Only {n} {name}s voted: an interval clustered by {name} is rough with so few."
+        for name, n in n_clusters.items()
+        if n < FEW_CLUSTERS
+    ]
 
 
 def _codes(comparisons: Comparisons, name: str) -> NDArray[np.int64]:
