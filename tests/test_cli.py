@@ -35,6 +35,7 @@ COMMANDS = [
     ("import", "votes"),
     ("export", "votes"),
     ("rank",),
+    ("diagnose",),
     ("power",),
     ("simulate",),
 ]
