@@ -150,7 +150,7 @@ def test_two_models_need_the_normal_quantile():
 
 def test_the_critical_value_is_the_studentised_range():
     """For equal, independent variances max |Z_i - Z_j| / sd is q / sqrt 2; R: qtukey(.95, 10, Inf) = 4.474124."""
-    assert critical_difference(np.eye(10)) == pytest.approx(4.474124 / sqrt(2), abs=0.03)
+    assert critical_difference(np.eye(10)) == pytest.approx(4.474124 / sqrt(2), abs=0.06)  # three errors of simulation
 
 
 def test_more_votes_separate_exactly_as_the_covariance_says():

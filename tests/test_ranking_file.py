@@ -11,8 +11,7 @@ import pytest
 
 from app.discovery import find_plugins
 from app.errors import BadFileError, InvalidInputError
-from app.formats._vote_table import read_vote_table
-from app.services.ranking_file import ELO_PER_LOGIT, find_clusters, find_tiers, own_clusters, rank_file, to_result
+from app.services.ranking_file import ELO_PER_LOGIT, find_tiers, rank_file, to_result
 from app.services.ranking_options import RankOptions
 from app.services.simulated_votes import Truth, spaced_strengths, write_simulated_votes
 
@@ -185,18 +184,14 @@ def test_a_swept_model_is_marked_unbounded(tmp_path):
     assert any("Firth" in warning for warning in result["warnings"])
 
 
-def test_one_rater_cannot_be_a_cluster_and_votes_without_one_are_their_own():
-    rows = b"left,right,winner,rater,prompt\nx,y,left,ann,1\ny,x,left,ann,2\nx,y,tie,ann,\n"
-    clusters, notes = find_clusters(read_vote_table(rows), RankOptions(cluster=("rater", "prompt")))
-    assert clusters == ("prompt",)
-    assert (
-        "only one rater" in notes[0] and notes[1] == "1 votes have no prompt; each is taken as having one of its own."
-    )
-
-
-def test_votes_without_a_rater_become_clusters_of_their_own():
-    assert own_clusters(np.array([1, -1, 0, -1])).tolist() == [1, 2, 0, 3]
-    assert own_clusters(np.array([-1, -1])).tolist() == [0, 1]
+def test_one_rater_cannot_be_a_cluster_and_votes_without_a_prompt_are_their_own(tmp_path):
+    rows = "left,right,winner,rater,prompt\nx,y,left,ann,1\ny,x,left,ann,2\nx,y,tie,ann,\n"
+    file = written(tmp_path, rows)
+    both = ranked(file, cluster=("rater", "prompt"))
+    assert any("only one rater" in warning for warning in both["warnings"])
+    assert any(warning.startswith("1 votes have no prompt") for warning in both["warnings"])
+    alone = ranked(file, cluster=("prompt",))
+    assert [row["se"] for row in both["models"]] == [row["se"] for row in alone["models"]]
 
 
 def test_the_ratings_of_a_simulation_are_near_the_truth(tmp_path):

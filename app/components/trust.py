@@ -9,8 +9,7 @@ import streamlit as st
 from app.components.axis import SHARE
 from app.components.board import counted
 from app.services.leaderboard import Board
-
-FEW_VOTES = 30
+from app.stats.inference import FEW_VOTES
 
 
 def show(board: Board, *, with_staff: bool) -> None:

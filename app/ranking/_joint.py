@@ -31,10 +31,6 @@ RUNAWAY = (
     "Some mixture of strengths, ties, position and covariates foretells these votes without fail, so they set no limit "
     "on it. All is rated by a bias-reduced fit (Firth), which stays finite; take the numbers with caution."
 )
-NOT_YOURS = (
-    "Where a bias-reduced fit (Firth) is needed, standard errors are per vote: neither clustered nor resampled, since "
-    "votes that all fall one way show no spread."
-)
 NO_SPREAD = (
     "All votes that tell {} apart from the rest fall together (they are of one rater, say), so the standard errors of "
     "that board are those of the model, as if votes were independent."
@@ -75,10 +71,9 @@ def rank_jointly(
         which = {"ties": ties, "both_bad": both_bad, "position": position, "covariates": covariates}
         cells = make_cells(comparisons, groups, **which)  # type: ignore[arg-type]
         fit, by_model = _fit(estimates, cells, link, (wins, tied), comparisons.models, bias_reduction)
-        scores = vote_scores(fit, comparisons, **which) if covariance else None  # type: ignore[arg-type]
-        found = Uncertainty(joint_sandwich(fit, by_model), notes=(NOT_YOURS,) if covariance else ())
-        if covariance and scores and not fit.penalised:
-            found = covariance(scores)
+        found = Uncertainty(joint_sandwich(fit, by_model))
+        if covariance:
+            found = covariance(vote_scores(fit, comparisons, sandwich=found.covariance, **which))  # type: ignore[arg-type]
         notes = _fill(estimates, fit, found, comparisons.models, (confidence, multiplicity))
         value = fit.log_likelihood
         notes += [*found.notes, *([NO_TIES] if link.shape and not fit.link.shape else [])]

@@ -10,7 +10,7 @@ from app.stats.board import Estimates, chosen, connection_warnings, make_ranking
 from app.stats.comparisons import Comparisons
 from app.stats.connectivity import weak_components
 from app.stats.counts import BOTH, TIE, outcome_counts, wins_and_ties
-from app.stats.inference import FEW_VOTES, fill_group, shows_no_spread
+from app.stats.inference import few_votes_warnings, fill_group, shows_no_spread
 from app.stats.intervals import normal_quantile
 from app.stats.joint import JointFit, fit_jointly
 from app.stats.links import HALF_WIN
@@ -107,7 +107,4 @@ def _warnings(
             "or lower limit. All qualities are from a bias-reduced fit (Firth), which stays finite; take these with "
             "caution."
         )
-    few = chosen(models, (used > 0) & (used < FEW_VOTES))
-    if few:
-        found.append(f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}.")
-    return found
+    return found + few_votes_warnings(models, used)

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from app.domain import ModelRating, Ranking
@@ -19,6 +18,7 @@ from app.services.ranking_fit import describe_fit
 from app.services.ranking_options import CLUSTERS, RankOptions, can_cluster, find_method, method_arguments
 from app.stats.coding import MISSING
 from app.stats.comparisons import Comparisons
+from app.stats.covariates import contrast
 from app.stats.intervals import quantile
 from app.stats.pairwise import PairTests
 from app.stats.rank_sets import tiers
@@ -55,18 +55,16 @@ def rank_file(path: Path, options: RankOptions) -> FileRanking:
     warnings = _warnings(table, options, method)
     if options.position and not table.has_sides:
         table = replace(table, a_is_left=np.ones_like(table.a_is_left))
-    clusters, notes = find_clusters(table, options)
-    options = replace(options, cluster=clusters)
     comparisons = to_comparisons(table)
     ranking: Ranking = method.rank(comparisons, **method_arguments(options, method, comparisons))
     _check_anchor(ranking, options)
     fit = describe_fit(comparisons)
     if fit and fit["df"] and fit["p"] < ODD_FIT:
-        notes.append(
+        warnings.append(
             f"One strength per model does not describe these votes well (G2 {fit['g2']:.1f} on {fit['df']} degrees of "
             f"freedom, p {fit['p']:.2g}); the ranking is an average over comparisons that disagree."
         )
-    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings, *notes)), options, fit)
+    return FileRanking(replace(ranking, warnings=(*ranking.warnings, *warnings)), options, fit)
 
 
 def to_comparisons(table: VoteTable) -> Comparisons:
@@ -74,7 +72,7 @@ def to_comparisons(table: VoteTable) -> Comparisons:
     known = {field.name for field in fields(Comparisons)}
     extra: dict[str, Any] = {"rater": table.rater, "prompt": table.prompt}
     if table.covariates:
-        contrasts = [_contrast(*pair) for pair in table.covariates.values()]
+        contrasts = [contrast(*pair) for pair in table.covariates.values()]
         extra |= {"covariates": np.column_stack(contrasts), "covariate_names": tuple(table.covariates)}
     return Comparisons(
         models=table.models,
@@ -88,18 +86,9 @@ def to_comparisons(table: VoteTable) -> Comparisons:
     )
 
 
-def _contrast(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((a - b) / (a + b + 1), dtype=np.float64)
-
-
 def _check_votes(table: VoteTable, options: RankOptions) -> None:
     if not len(table):
         raise InvalidInputError("No vote in this file counts: all were replaced by later ones, or have weight 0.")
-    for name, (a, b) in table.covariates.items():
-        contrast = _contrast(a, b)
-        if np.ptp(contrast) <= 1e-12 * np.abs(contrast).max():
-            reason = f"The covariate {name} differs in the same way in every vote, so it has no effect to estimate."
-            raise InvalidInputError(reason)
     for name in options.cluster:
         if getattr(table, name) is None:
             raise InvalidInputError(f"--cluster {name} needs a column {name}, which the file doesn't have.")
@@ -115,42 +104,15 @@ def _warnings(table: VoteTable, options: RankOptions, method: ModuleType) -> lis
         found.append("The votes are taken in the order of the rows of the file; another order gives other ratings.")
     if options.position and not table.has_sides:
         found.append("The file does not say who stood on the left; model_a is taken as the side shown first.")
+    for name in options.cluster:
+        if n_missing := int((getattr(table, name) == MISSING).sum()):
+            found.append(f"{n_missing:,} votes have no {name}; each is taken as having one of its own.")
     named = [name for name in CLUSTERS if getattr(table, name) is not None]
     if named and can_cluster(method) and not options.cluster and options.interval == "sandwich":
         found.append(
             f"Intervals take every vote as independent. The file names each vote's {' and '.join(named)}; with "
             f"--cluster {','.join(named)} they hold as well where votes of one resemble each other."
         )
-    return found
-
-
-def find_clusters(table: VoteTable, options: RankOptions) -> tuple[tuple[str, ...], list[str]]:
-    """The clusters of ``options.cluster`` that intervals can rest on, and what is to be said about the others.
-
-    A column with a single rater (or prompt) in it tells nothing about how raters differ, so it is left out.
-    """
-    usable, notes = [], []
-    for name in options.cluster:
-        codes = getattr(table, name)
-        n_missing = int((codes == MISSING).sum())
-        n_clusters = len(np.unique(codes[codes != MISSING])) + n_missing
-        if n_clusters < 2:
-            notes.append(
-                f"There is only one {name}, so no interval can be clustered by {name}; the votes are taken as "
-                f"independent of it. Nothing here tells whether another {name} would agree."
-            )
-            continue
-        usable.append(name)
-        if n_missing:
-            notes.append(f"{n_missing:,} votes have no {name}; each is taken as having one of its own.")
-    return tuple(usable), notes
-
-
-def own_clusters(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The codes of clusters with a new one for each vote that has none: no code is negative any more."""
-    alone = codes == MISSING
-    found = codes.copy()
-    found[alone] = codes.max(initial=MISSING) + 1 + np.arange(alone.sum())
     return found
 
 

@@ -75,10 +75,13 @@ def fit_warnings(
             "set no upper or lower limit on the difference. Such a group is rated by a bias-reduced fit (Firth), which "
             "stays finite; take these ratings and intervals with caution."
         )
+    return found + few_votes_warnings(models, used)
+
+
+def few_votes_warnings(models: Sequence[str], used: NDArray[np.float64]) -> list[str]:
+    """A sentence naming the models with few used votes, if there are any."""
     few = chosen(models, (used > 0) & (used < FEW_VOTES))
-    if few:
-        found.append(f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}.")
-    return found
+    return [f"Fewer than {FEW_VOTES} votes, so the intervals are rough: {naming(few)}."] if few else []
 
 
 def check_multiplicity(option: str) -> None:

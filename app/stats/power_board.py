@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from app.errors import InvalidInputError
+from app.stats.max_t import N_DRAWS as DRAWS
+from app.stats.max_t import max_t_tests, simulate
+from app.stats.pairwise import difference_errors
 
-DRAWS = 10_000
 CELLS_AT_ONCE = 2_000_000  # draws x pairs held in memory at a time
 
 
@@ -46,9 +48,8 @@ def critical_difference(covariance: NDArray[np.float64], *, alpha: float = 0.05,
     m = len(covariance)
     if m == 2:
         return float(ndtri(1 - alpha / 2))
-    se = _pair_errors(covariance)
-    largest = [np.abs(z / se).max(axis=1) for z in _pair_draws(covariance, seed)]
-    return float(np.quantile(np.concatenate(largest), 1 - alpha))
+    _pair_errors(covariance)  # refuses a pair without variance
+    return max_t_tests(np.zeros(m), covariance, confidence=1 - alpha, n_draws=DRAWS, seed=seed).critical
 
 
 def votes_to_separate(
@@ -121,25 +122,19 @@ def board_power(
 
 
 def _pair_errors(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    i, j = np.triu_indices(len(covariance), 1)
-    spread = np.diag(covariance)
-    variance = spread[i] + spread[j] - 2 * covariance[i, j]
-    if not (variance > 0).all():
+    se = difference_errors(covariance)
+    if not (se > 0).all():
         raise InvalidInputError("two models whose difference has no variance cannot be planned for")
-    return np.asarray(np.sqrt(variance), dtype=np.float64)
+    return se
 
 
 def _pair_draws(covariance: NDArray[np.float64], seed: int) -> Iterator[NDArray[np.float64]]:
     """Blocks of draws of all Z_i - Z_j, i < j, Z ~ N(0, S), each of shape (some, K), 10,000 in all."""
-    rng = np.random.default_rng(seed)
-    m = len(covariance)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    i, j = np.triu_indices(m, 1)
-    size = max(1, min(DRAWS, CELLS_AT_ONCE // len(i)))
-    sizes = [min(size, DRAWS - start) for start in range(0, DRAWS, size)]
-    for n in sizes:
-        z = rng.standard_normal((n, m)) @ root.T
+    draws = simulate(covariance, df=np.inf, n_draws=DRAWS, seed=seed).T
+    i, j = np.triu_indices(len(covariance), 1)
+    size = max(1, CELLS_AT_ONCE // len(i))
+    for start in range(0, DRAWS, size):
+        z = draws[start : start + size]
         yield z[:, i] - z[:, j]
 
 

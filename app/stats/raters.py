@@ -268,10 +268,10 @@ def _check_of(
 
 
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjusted p-values that keep the false discovery rate: min over larger k of p_(k) K / k; NaN stay out and NaN."""
-    adjusted = np.full_like(p, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    stepped = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
+    """Adjusted p-values that keep the false discovery rate (Benjamini & Hochberg 1995); NaN stay out and NaN."""
+    from scipy.stats import false_discovery_control
+
+    adjusted, known = np.full_like(p, np.nan), np.isfinite(p)
+    if known.any():
+        adjusted[known] = false_discovery_control(p[known])
     return adjusted

@@ -23,6 +23,8 @@ class VoteScores:
     ``others[v]`` (float, n x q: position, covariates, ties). ``vote`` (int, n) are the rows of the comparisons, so that
     ``comparisons.rater[vote]`` are the raters; ``weight`` (float, n) counts each vote that many times. ``bread`` is G,
     shape (m + q, m + q), so G (sum over clusters of U U') G is a clustered covariance, U the sum of weight * score.
+    ``sandwich`` is the per-vote covariance, of the same shape, that a method uses by itself; ``is_reduced`` says that
+    the fit is Firth's.
     """
 
     m: int
@@ -33,6 +35,8 @@ class VoteScores:
     others: Array
     weight: Array
     bread: Array
+    sandwich: Array
+    is_reduced: bool
 
     def dense(self) -> Array:
         """The scores as one matrix of shape (n, m + q): for small data and for tests."""
@@ -64,6 +68,7 @@ def vote_scores(
     both_bad: str = "tie",
     position: bool = False,
     covariates: bool = False,
+    sandwich: Array | None = None,
 ) -> VoteScores:
     """The scores at ``fit`` of the votes it was fitted to; the options are those given to ``cells.make_cells``."""
     vote = np.flatnonzero(is_used(comparisons, ties, both_bad))
@@ -86,7 +91,11 @@ def vote_scores(
     others = residual[:, None] * extra
     if fit.link.shape:
         others = np.column_stack([others, by_shape])
-    return VoteScores(fit.cells.m, vote, first, second, residual, others, used.weight, fit.bread)
+    if sandwich is None:
+        sandwich = joint_sandwich(fit)
+    return VoteScores(
+        fit.cells.m, vote, first, second, residual, others, used.weight, fit.bread, sandwich, fit.penalised
+    )
 
 
 def joint_sandwich(fit: JointFit, by_model: NDArray[np.bool_] | None = None) -> Array:

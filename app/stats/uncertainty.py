@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.errors import InvalidInputError
 from app.stats.bootstrap import bootstrap_clusters, bootstrap_votes
 from app.stats.cells import is_used
-from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance, vote_meat
+from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance
 from app.stats.comparisons import NOBODY, Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import SECOND, TIE, outcome_counts, win_matrix, wins_and_ties
@@ -16,6 +16,14 @@ from app.stats.newton import fit_bradley_terry
 from app.stats.scores import Covariance, Uncertainty, VoteScores
 
 N_REPLICATES = 1000
+ONLY_ONE = (
+    "There is only one {0}, so no interval can be clustered by {0}; the votes are taken as independent of it. Nothing "
+    "here tells whether another {0} would agree."
+)
+NO_CLUSTERS = (
+    "Where a bias-reduced fit (Firth) is needed, standard errors are per vote, not clustered: votes that all fall one "
+    "way show no spread."
+)
 
 
 def model_based(scores: VoteScores) -> Uncertainty:
@@ -26,28 +34,28 @@ def model_based(scores: VoteScores) -> Uncertainty:
 def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
     """Clustered by "rater", "prompt" or both (``cluster``); a vote without one is a cluster of its own.
 
-    One rater alone says nothing about others, so per-vote intervals are given instead, and a note says so. Raises
-    ``InvalidInputError`` if the votes name no such clusters.
+    A single rater (or prompt) tells nothing about others, so that way is left out, and a note says so; with none left,
+    and where the fit is bias-reduced, the errors are per vote. Raises ``InvalidInputError`` if the votes name no such
+    clusters.
     """
     codes = {name: _codes(comparisons, name) for name in by}
-    met = win_matrix(outcome_counts(comparisons))
-    n_boards = sum(len(group) > 1 for group in weak_components(met))
+    n_boards = sum(len(group) > 1 for group in weak_components(win_matrix(outcome_counts(comparisons))))
 
     def of(scores: VoteScores) -> Uncertainty:
-        found = _as_cluster_scores(scores, scores.weight)
+        if scores.is_reduced:
+            return Uncertainty(scores.sandwich, notes=(NO_CLUSTERS,))
         given = {name: code[scores.vote] for name, code in codes.items()}
-        single = [name for name, code in given.items() if (code == code[0]).all()]
-        if single:
-            meat = vote_meat(_as_cluster_scores(scores, np.sqrt(scores.weight)))
-            note = f"All votes are of one {single[0]}, so intervals cannot be clustered by it; these are per vote."
-            return Uncertainty(scores.bread @ meat @ scores.bread, notes=(note,))
-        if len(given) == 2:
-            (name_1, code_1), (name_2, code_2) = given.items()
-            result = two_way_covariance(scores.bread, found, code_1, code_2, names=(name_1, name_2))
+        usable = {name: code for name, code in given.items() if (code != code[0]).any()}
+        notes = [ONLY_ONE.format(name) for name in given if name not in usable]
+        if not usable:
+            return Uncertainty(scores.sandwich, notes=tuple(notes))
+        found = _as_cluster_scores(scores)
+        if len(usable) == 2:
+            result = two_way_covariance(scores.bread, found, *usable.values(), names=(*usable,))  # type: ignore[arg-type]
         else:
-            ((name_1, code_1),) = given.items()
-            result = clustered_covariance(scores.bread, found, code_1, name=name_1)
-        notes = _few(dict(zip(given, result.n_clusters, strict=True)))
+            ((name, code),) = usable.items()
+            result = clustered_covariance(scores.bread, found, code, name=name)
+        notes += _few(dict(zip(usable, result.n_clusters, strict=True)))
         if n_boards > 1:
             notes.append("Clusters are counted over all groups of models together, which is too many for a small one.")
         if result.is_clipped:
@@ -75,7 +83,10 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
         if scores.others.shape[1]:
             raise InvalidInputError("a bootstrap is for ratings alone, without position, ties or covariates")
         df, notes = np.inf, list[str]()
-        if not by:
+        is_single = bool(by) and len(np.unique(_codes(comparisons, by[0])[scores.vote])) < 2
+        if is_single:
+            notes.append(ONLY_ONE.format(by[0]))
+        if not by or is_single:
             found = bootstrap_votes(theta, wins, tied, n_replicates=N_REPLICATES, seed=seed)
         else:
             used = comparisons.select(np.flatnonzero(is_used(comparisons, ties, both_bad)))
@@ -90,10 +101,9 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
     return of
 
 
-def _as_cluster_scores(scores: VoteScores, times: NDArray[np.float64]) -> Scores:
-    """Scores times the weights for sums over clusters, times their roots for sums of squares over votes."""
-    by_a = scores.residual * times
-    return Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others * times[:, None])
+def _as_cluster_scores(scores: VoteScores) -> Scores:
+    by_a = scores.residual * scores.weight
+    return Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others * scores.weight[:, None])
 
 
 def _few(n_clusters: dict[str, int]) -> list[str]:
