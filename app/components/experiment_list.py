@@ -59,18 +59,20 @@ def _show_card(study: ExperimentSummary, missing: Sequence[str], acts: Acts) -> 
 
 def _facts(study: ExperimentSummary) -> str:
     ended = f"ended {moment.minute(study.ended_at)}" if study.ended_at else None
-    if study.ended_at and study.started_at == study.ended_at:
+    is_imported = study.ended_at is not None and study.started_at == study.ended_at
+    if study.ended_at and is_imported:
         began = f"imported {moment.minute(study.ended_at)}"
         ended = None
     elif study.started_at:
         began = f"started {moment.minute(study.started_at)}"
     else:
         began = f"drafted {moment.minute(study.created_at)}"
-    is_planned = study.prompt_set is not None and study.n_wanted != study.n_votes
     return rows.facts(
         f"{study.n_models:,} models",
         study.prompt_set,
-        f"{study.votes_per_pair:,} votes per pair" if is_planned else None,
+        None
+        if is_imported
+        else f"{study.votes_per_pair:,} {'vote' if study.votes_per_pair == 1 else 'votes'} per pair",
         began,
         ended,
         study.stop_reason if ended else None,
