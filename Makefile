@@ -21,7 +21,8 @@ serve: .venv/app  ## start with your own data in ./data; make serve PORT=9000 fo
 
 test: .venv/test  ## run all tests and static checks
 	@.venv/bin/python -m tests.browser
-	@.venv/bin/python -m pytest -n 2 --dist loadscope
+	@.venv/bin/python -m pytest -n 2 --dist loadscope -m 'not timed'
+	@.venv/bin/python -m pytest -m timed
 
 check: .venv/test  ## the quick static part: ruff, mypy, import contracts, budgets
 	@.venv/bin/python -m pytest tests/test_house.py

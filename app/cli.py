@@ -7,9 +7,8 @@ import os
 import runpy
 import socket
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO, NoReturn
+from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.commands import compare, files, generate, leaks, measures, models, power, rank
+from app.commands import compare, exports, files, generate, leaks, measures, models, power, rank, raters, report
 from app.domain import Role
 from app.errors import BadFileError, BakeoffError, ConfigurationError
 from app.settings import get_settings
@@ -36,13 +35,17 @@ for command in (
     *(rank.rank, rank.diagnose, compare.compare, power.power, rank.simulate),
     *(generate.generate, generate.worker, leaks.leaks, measures.measure, measures.judge),
     models.allow,
+    raters.raters,
+    report.report,
 ):
     app.command()(command)
 app.command("try")(models.try_model)
 import_app.command("prompts")(files.import_prompts)
 import_app.command("generations")(files.import_generations)
+import_app.command("gold")(files.import_gold)
 export_app.command("prompts")(files.export_prompts)
 export_app.command("generations")(files.export_generations)
+export_app.command("votes")(exports.export_votes)
 out, err = (Console(stderr=to_err, highlight=False, soft_wrap=True, markup=False) for to_err in (False, True))
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,13 +55,6 @@ Host = Annotated[
     typer.Option(help="Address to listen on; 0.0.0.0 for the network, by BAKEOFF_PUBLIC_URL."),
 ]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
-
-
-class VoteFormat(StrEnum):
-    """How votes are written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 def _base_url(host: str, port: int) -> str:
@@ -220,8 +216,13 @@ def import_votes(
     file: File,
     title: Annotated[str, typer.Option(help="Title of the study that these votes become.")],
     prompt_set: Annotated[str, typer.Option("--prompt-set", help="Prompt set that the rows refer to.")] = "",
+    with_texts: Annotated[
+        bool, typer.Option("--with-texts", help="Take in the prompts and outputs that the file carries, too.")
+    ] = False,
 ) -> None:
     """Store votes that were cast elsewhere as a completed study.
+
+    Files of LMArena, MT-bench, Kaggle and AlpacaEval and the Parquet of our data sets also carry what was judged.
 
     Example: bakeoff import votes votes.csv --title "Last year's study"
     """
@@ -230,30 +231,10 @@ def import_votes(
     system.prepare_database()
     prompt_set_id = prompt_sets.find_prompt_set(None, prompt_set).id if prompt_set else None
     with file.open("rb") as stream:
-        done = vote_files.import_votes(None, stream, title=title, prompt_set_id=prompt_set_id)
+        done = vote_files.import_votes(None, stream, title=title, prompt_set_id=prompt_set_id, with_texts=with_texts)
     state = "stored" if done.is_new else "stored already"
+    state += f", {done.n_told:,} with their texts" if done.n_told else ""
     out.print(f"{done.key}: {done.n_votes:,} votes by {done.n_raters:,} raters on {done.n_models:,} models {state}.")
-
-
-@export_app.command("votes")
-def export_votes(
-    experiment: Annotated[str, typer.Argument(help="Key of the experiment.")],
-    to: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
-    form: Annotated[VoteFormat, typer.Option("--format", help="How to write them.")] = VoteFormat.JSONL,
-) -> None:
-    """Write the votes of an experiment, raters under pseudonyms.
-
-    Example: bakeoff export votes my-study --to votes.csv --format csv
-    """
-    from app.services import experiments, system, vote_files  # noqa: PLC0415
-
-    system.prepare_database()
-    experiment_id = experiments.find_experiment(None, experiment)
-
-    def write(stream: BinaryIO) -> int:
-        return vote_files.export_votes(None, experiment_id, stream, file_format=f"votes_{form.value}")
-
-    files.write_to(to, write, "votes")
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
+
+from app.study import Asks, Step
 
 
 def utc_now() -> datetime:
@@ -46,6 +48,13 @@ class Role(StrEnum):
         """Whether this role includes the rights of ``other``."""
         order = list(Role)
         return order.index(Role(self.value)) >= order.index(Role(other.value))
+
+
+class Kind(StrEnum):
+    """What an experiment compares: stored outputs for its prompts, or live answers to what its raters ask."""
+
+    PROMPTS = "prompts"
+    ARENA = "arena"
 
 
 class ExperimentStatus(StrEnum):
@@ -154,7 +163,7 @@ class Identity:
     experiment_id: UUID | None = None  # the study that the invite was for, where it named one
 
 
-# ------------------------------------------------------------------------------------------------ rows of files
+# ------------------------------------------------------------------------------------------------ prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,81 +174,14 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class PromptRow:
-    """One prompt of a file: ``id`` is the file's own identifier, unique within it."""
-
-    line: int
-    id: str
-    messages: tuple[Message, ...]
-    reference: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    attachments: tuple[str, ...] = ()  # each a data: URL, or a path beside the file
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One model of a file; one that names a connector can be asked. ``secret`` is the name of a secret."""
-
-    line: int
-    name: str
-    version: str = ""
-    organisation: str = ""
-    licence: str = ""
-    provider_id: str = ""
-    connector: str = ""
-    settings: Mapping[str, object] = field(default_factory=dict)
-    secret: str = ""
-    input_price: float | None = None
-    output_price: float | None = None
-    concurrency: int | None = None
-    per_minute: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationRow:
-    """One output of a file; exactly one of ``prompt_id`` and ``prompt`` (the text itself) is set.
-
-    ``turns`` are the texts of an output with several turns, which ``output`` joins. ``model`` is blank where the file
-    is of one model and doesn't name it; ``version`` is blank where it doesn't say.
-    """
-
-    line: int
-    model: str
-    output: str
-    prompt_id: str | None = None
-    prompt: str | None = None
-    latency_ms: float | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost: float | None = None
-    sample: int = 0
-    turns: tuple[str, ...] = ()
-    version: str = ""
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The text of each turn."""
-        return self.turns or (self.output,)
-
-
-@dataclass(frozen=True, slots=True)
-class VoteRow:
-    """One vote of a file. ``left`` says which model stood on the left; None where the file does not say."""
-
-    line: int
-    model_a: str
-    model_b: str
-    outcome: Outcome
-    left: str | None = None  # "model_a" | "model_b"
-    prompt_id: str | None = None
-    rater: str | None = None
-    voted_at: datetime | None = None
-    weight: float = 1.0
-    columns: Mapping[str, object] = field(default_factory=dict)  # the remaining columns, as read
-
-
 # ------------------------------------------------------------------------------------------------ voting
+
+
+class Part(NamedTuple):
+    """A piece of an output: ``kind`` is "text", "image", "audio" or "video", ``content`` its text or its address."""
+
+    kind: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +193,8 @@ class BlindBattle:
     left: str
     right: str
     attachments: tuple[str, ...] = ()  # addresses of the prompt's images; both sides answered the same ones
+    sides: tuple[tuple[Part, ...], tuple[Part, ...]] | None = None  # left and right, where one is more than one text
+    must_play: bool = False  # whether sound and film of both sides are to be played before an answer counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,19 +205,24 @@ class Study:
     title: str
     guidelines: str
     status: ExperimentStatus
+    consent: str = ""  # what raters agree to before they see anything else, where a study asks for it
+    asks: Asks = field(default_factory=Asks)
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """One screen of the vote page: the study, the open battle (None when there is nothing to vote on) and progress.
 
-    ``quota`` is the number of votes asked of this rater, None where only the study's end limits it.
+    ``quota`` is the number of votes asked of this rater, None where only the study's end limits it. ``step`` is set
+    where a study leads its raters and this screen is no vote; ``note`` is said beside the battle, once.
     """
 
     study: Study
     battle: BlindBattle | None
     n_votes: int
     quota: int | None
+    step: Step | None = None
+    note: str = ""
 
 
 class Receipt(StrEnum):

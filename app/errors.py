@@ -9,6 +9,7 @@ BakeoffError
 ├── InvalidInputError       a value a person can correct
 │   └── BadFileError        a file was refused whole; .problems names each bad row
 ├── ConflictError           the thing changed meanwhile, or its state forbids this
+├── ResultsHiddenError      the study shows no result before its end; how far it is
 ├── ConnectorError          an endpoint gave no answer that can be used; .kind says why
 ├── VoteRefusedError        the vote was not stored; the battle stays on the screen
 │   └── TooEarlyError       it came before the minimum dwell time
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 ConnectorProblem: TypeAlias = Literal[
-    "key", "not_found", "rate", "server", "timeout", "network", "address", "bad_answer", "too_large"
+    "key", "forbidden", "not_found", "rate", "server", "timeout", "network", "address", "bad_answer", "too_large"
 ]
 
 
@@ -81,6 +82,10 @@ class BadFileError(InvalidInputError):
 
 class ConflictError(BakeoffError):
     """The thing changed meanwhile, or its state forbids this."""
+
+
+class ResultsHiddenError(BakeoffError):
+    """The results of a study are hidden until it ends; str() says how far it is and nothing of who is ahead."""
 
 
 class ConnectorError(BakeoffError):

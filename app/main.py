@@ -17,12 +17,12 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from app import tuning
-from app.api import assets, auth, downloads, health, images
+from app.api import assets, auth, downloads, health, images, panels, texts, votes
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import BakeoffError, ConfigurationError
-from app.jobs import worker
-from app.services import leaderboard
+from app.jobs import arena, worker
+from app.services import leaderboard, threads
 from app.services.sign_in import create_first_admin_link
 from app.services.system import prepare_database
 from app.settings import get_settings
@@ -55,12 +55,12 @@ def warm_up() -> None:
 
 
 def hide_tokens() -> None:
-    """Keep the tokens of sign-in links out of uvicorn's log of requests (plain uvicorn writes one)."""
+    """Keep the tokens of sign-in links and the ids of panels out of the log of requests that plain uvicorn writes."""
 
     def without_query(record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
-                part.partition("?")[0] if isinstance(part, str) and part.startswith("/auth/") else part
+                part.partition("?")[0] if isinstance(part, str) and part.startswith(("/auth/", "/join/")) else part
                 for part in record.args
             )
         return True
@@ -100,12 +100,23 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     hide_tokens()
     worker.start_worker()
     yield
+    await asyncio.to_thread(arena.stop_streams)
     await asyncio.to_thread(worker.stop_worker)
+    await asyncio.to_thread(threads.stop)
 
 
 app = st.App(
     Path(__file__).resolve().with_name("ui.py"),
     lifespan=lifespan,
-    routes=[*auth.routes, *assets.routes, *images.routes, *downloads.routes, *health.routes],
+    routes=[
+        *auth.routes,
+        *panels.routes,
+        *assets.routes,
+        *images.routes,
+        *texts.routes,
+        *downloads.routes,
+        *votes.routes,
+        *health.routes,
+    ],
     middleware=[Middleware(Guard), Middleware(SessionHeader)],
 )

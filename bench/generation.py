@@ -112,6 +112,7 @@ def run_job() -> None:
 
 def draw_grid() -> None:
     """What the Generations page asks the services for, with 100,000 generations."""
+    from app.connectors._protocol import Sampling
     from app.services import coverage, generation_jobs, generations, job_progress, models, prompt_sets
 
     prompts = "\n".join(json.dumps({"id": str(n), "prompt": f"Question {n}?"}) for n in range(5000))
@@ -120,10 +121,12 @@ def draw_grid() -> None:
     began = time.perf_counter()
     job_id, n = generation_jobs.start_job(None, prompt_set_id=prompt_set.id, model_ids=ids)
     print(f"{n:,} generations stored as waiting: {time.perf_counter() - began:.1f} s")
+    wanted = {"prompt_set_id": prompt_set.id, "model_ids": ids}
     for name, act in (
         ("grid", lambda: coverage.get_coverage(None, prompt_set.id)),
         ("progress", lambda: job_progress.get_progress(None, job_id)),
         ("models", lambda: generations.list_models(None)),
+        ("missing", lambda: generation_jobs.count_missing(None, **wanted, sampling=Sampling())),
     ):
         times = []
         for _ in range(5):

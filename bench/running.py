@@ -12,9 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,14 +22,28 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 LOAD = SHARED / "tools" / "load.py"
 _SEED = """
 import json, sys
-from app.domain import Role
-from app.services import experiments, generations, prompt_sets, sign_in
+from pathlib import Path
+from app.domain import Purpose, Role
+from app.services import experiments, generations, gold_files, prompt_sets, sign_in
+from app.study import USUAL_CRITERIA, Asks, Criterion, Flow, Shows
 prompts = prompt_sets.list_prompt_sets(None)[0]
 models = [row.id for row in generations.list_models(None)]
+gold, everything = sys.argv[1], {}
+if gold:
+    criteria = tuple(Criterion(label.lower(), label) for label in USUAL_CRITERIA[:3])
+    everything = {
+        "allocation": "active",
+        "asks": Asks(criteria, strength=True, reasons=True, comment=True, skip_reason=True, guess=True),
+        "flow": Flow(gold_every=10, repeat_every=15, shows_agreement=True, code_done="DONE"),
+        "shows": Shows(is_normalised=True),
+    }
 study = experiments.create_experiment(
-    None, title="Measured", prompt_set_id=prompts.id, model_ids=models, votes_per_pair=50, min_dwell_ms=0)
+    None, title="Measured", prompt_set_id=prompts.id, model_ids=models, votes_per_pair=50, min_dwell_ms=0, **everything)
+if gold:
+    with Path(gold).open("rb") as stream:
+        gold_files.import_gold(None, stream, experiment_id=study, purpose=Purpose.GOLD)
 experiments.start_experiment(None, study)
-print(json.dumps({role.value: sign_in.create_invite(None, role=role, max_uses=1000 if role == Role.RATER else 1)
+print(json.dumps({role.value: sign_in.create_invite(None, role=role, max_uses=2000 if role == Role.RATER else 1)
                   for role in Role}))
 """
 
@@ -46,13 +59,24 @@ class Server:
     seconds: dict[str, float]
 
 
-def run(data: Path, *arguments: str) -> str:
-    """Run ``python ARGUMENTS`` with this data folder; its output."""
-    environment = {**os.environ, "BAKEOFF_DATA": str(data)}
+def run(data: Path, *arguments: str, url: str = "") -> str:
+    """Run ``python ARGUMENTS`` with this data folder, and database if it is another; its output."""
+    beside = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    environment = {**os.environ, "BAKEOFF_DATA": str(data), "PYTHONPATH": beside}
+    if url:
+        environment["BAKEOFF_DATABASE_URL"] = url
     done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(arguments[:6])} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def bakeoff(data: Path, *arguments: str) -> float:
@@ -63,8 +87,12 @@ def bakeoff(data: Path, *arguments: str) -> float:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    """The llmfao data in a new folder, a running study of its 59 models with dwell 0, and a server on it."""
+def serving(*, everything: bool = False, command: Sequence[str] = ("-m", "app.cli")) -> Iterator[Server]:
+    """The llmfao data in a new folder, a running study of its 59 models with dwell 0, and a server on it.
+
+    With ``everything`` the study has switched on all that raters can meet on the vote page. ``command`` is what Python
+    runs as ``bakeoff``.
+    """
     if not LOAD.exists():
         sys.exit(f"These measurements need the shared folder beside the checkout ({SHARED} is missing).")
     real, seconds = SHARED / "data" / "llmfao", {}
@@ -75,13 +103,11 @@ def serving() -> Iterator[Server]:
         bakeoff(data, "import", "generations", str(real / "generations.jsonl"), "--prompt-set", "llmfao")
         votes = ("import", "votes", str(real / "votes.csv"), "--title", "Real votes", "--prompt-set", "llmfao")
         seconds["import of 8,931 votes (whole command)"] = bakeoff(data, *votes)
-        links = json.loads(run(data, "-c", _SEED))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        links = json.loads(run(data, "-c", _SEED, str(real / "gold.jsonl") if everything else ""))
+        port = free_port()
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", str(port)],
+            [sys.executable, *command, "serve", "--port", str(port)],
             env={**os.environ, "BAKEOFF_DATA": str(data)},
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -100,7 +126,7 @@ def wait_for(url: str, seconds: float = 30) -> None:
     """Wait until ``url`` answers 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
         time.sleep(0.05)
     sys.exit(f"no answer from {url}")

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlmodel import Session, col
 
-from app.domain import Role
+from app.domain import Purpose, Role
 from db.prepared import Peek, Prepared
 from db.tables import Account, Battle, Experiment, Invite, WebSession, tables_of
 
@@ -187,7 +187,7 @@ def list_accounts(session: Session) -> list[Row[Any]]:
     """People who signed in (not raters of imported or simulated studies), with the battles they answered."""
     answered = (
         select(battle.c.rater_id, func.count().label("n"))
-        .where(battle.c.status == "voted")
+        .where(battle.c.status == "voted", battle.c.purpose != Purpose.PRACTICE)
         .group_by(battle.c.rater_id)
         .subquery()
     )
@@ -202,7 +202,7 @@ def list_accounts(session: Session) -> list[Row[Any]]:
                 func.coalesce(answered.c.n, 0).label("n_votes"),
             )
             .select_from(account.outerjoin(answered, answered.c.rater_id == account.c.id))
-            .where(or_(account.c.origin == "invite", account.c.origin == "first_admin"))
+            .where(account.c.origin.in_(("invite", "first_admin", "panel")))
             .order_by(account.c.id)
         )
     )

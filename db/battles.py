@@ -10,19 +10,39 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Text, Uuid, bindparam, case, cast, func, insert, select, text, update
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlmodel import Session
 
-from app.domain import BattleStatus
+from app.domain import BattleStatus, GenerationStatus, Purpose
 from app.errors import NotFoundError
+from app.study import OVERALL
 from db.columns import new_id
 from db.prepared import Peek, Prepared, dialect_of
-from db.tables import Battle, Experiment, Pair, Vote, tables_of
+from db.tables import Battle, Experiment, Generation, Pair, Vote, tables_of
 
-battle, experiment, pair, vote = tables_of(Battle, Experiment, Pair, Vote)
+battle, experiment, generation, pair, vote = tables_of(Battle, Experiment, Generation, Pair, Vote)
+_a, _b = generation.alias("a"), generation.alias("b")
 # What voting needs to know of an experiment; the columns of these names come with the battle voted on.
 RULES = (
     "id",
+    "kind",
     "title",
     "guidelines",
     "status",
@@ -32,6 +52,12 @@ RULES = (
     "votes_per_pair",
     "votes_per_rater",
     "allocation",
+    "exploration",
+    "floor_votes",
+    "votes_per_prompt",
+    "asks",
+    "flow",
+    "shows",
 )
 # Written out, because SQLite can't match a partial index against bound values, and expanding an IN list costs as much
 # as running the statement.
@@ -60,31 +86,47 @@ _MINE = Prepared(
     .order_by(battle.c.status, battle.c.assigned_at)
     .limit(1)
 )
-_FOR_VOTE = Prepared(
+_WITH_RULES = (
     select(
         battle.c.id,
         battle.c.pair_id,
+        battle.c.purpose,
         battle.c.status,
         battle.c.is_a_left,
         battle.c.shown_at,
         battle.c.n_revisions,
+        or_(_a.c.status != GenerationStatus.OK, _b.c.status != GenerationStatus.OK).label("is_withdrawn"),
+        _a.c.play_ms.label("play_a_ms"),
+        _b.c.play_ms.label("play_b_ms"),
         *(column.label(f"experiment_{column.name}") for column in experiment.c if column.name in RULES),
     )
-    .select_from(battle.join(experiment, battle.c.experiment_id == experiment.c.id))
+    .select_from(
+        battle.join(experiment, battle.c.experiment_id == experiment.c.id)
+        .outerjoin(_a, battle.c.generation_a_id == _a.c.id)
+        .outerjoin(_b, battle.c.generation_b_id == _b.c.id)
+    )
     .where(battle.c.id == bindparam("battle_id"), battle.c.rater_id == bindparam("rater_id"))
-    .with_for_update(of=battle)
 )
+_TO_READ = Prepared(_WITH_RULES)
+_FOR_VOTE = Prepared(_WITH_RULES.with_for_update(of=battle))
+# As two strings in the same order: thousands of rows made as many objects, which cost more than reading them.
+_COMMA: Any = literal_column("','", Text)  # a bound one would have to be known when the statement is prepared
 _TAKEN = Prepared(
-    select(pair.c.n_taken).where(pair.c.experiment_id == bindparam("experiment_id")).order_by(pair.c.position)
+    select(
+        func.aggregate_strings(cast(pair.c.position, Text), _COMMA).label("positions"),
+        func.aggregate_strings(cast(pair.c.n_taken, Text), _COMMA).label("taken"),
+    ).where(pair.c.experiment_id == bindparam("experiment_id"))
 )
 _SERVED = Prepared(
-    select(battle.c.pair_id, battle.c.prompt_id).where(
-        battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id")
+    select(battle.c.pair_id, battle.c.prompt_id, battle.c.is_a_left).where(
+        battle.c.rater_id == bindparam("rater_id"),
+        battle.c.experiment_id == bindparam("experiment_id"),
+        battle.c.pair_id.is_not(None),
     )
 )
 _COUNT_SERVED = Prepared(
     select(
-        func.count().label("n_served"),
+        func.count(battle.c.pair_id).label("n_served"),
         func.count().filter(text("battle.status = 'voted'")).label("n_voted"),
         func.count().filter(_ON_SCREEN).label("n_on_screen"),
     )
@@ -135,7 +177,11 @@ _SHOW_AGAIN = Prepared(
 )
 _RENEW_LEASE = Prepared(update(battle).where(battle.c.id == bindparam("battle")).values(lease_until=bindparam("lease")))
 _RESTART_DWELL = Prepared(update(battle).where(battle.c.id == bindparam("battle")).values(shown_at=bindparam("shown")))
+_COUNT_REVISION = Prepared(
+    update(battle).where(battle.c.id == bindparam("battle")).values(n_revisions=bindparam("revisions"))
+)
 _INSERT = Prepared(insert(battle))
+_NOTHING_SPECIAL = {"gold_id": None, "repeat_of": None, "turn": None}
 _EXPIRE = Prepared(
     update(battle)
     .where(
@@ -143,6 +189,12 @@ _EXPIRE = Prepared(
         _ON_SCREEN,
         battle.c.lease_until < bindparam("now"),
     )
+    .values(status=BattleStatus.EXPIRED)
+    .returning(battle.c.pair_id)
+)
+_WITHDRAW = Prepared(
+    update(battle)
+    .where(battle.c.id == bindparam("battle"), _ON_SCREEN)
     .values(status=BattleStatus.EXPIRED)
     .returning(battle.c.pair_id)
 )
@@ -176,18 +228,30 @@ def get_for_vote(session: Session | Peek, *, battle_id: UUID, rater_id: UUID) ->
     return row
 
 
-def list_taken(session: Session | Peek, *, experiment_id: UUID) -> list[int]:
+def get_to_read(session: Session | Peek, *, battle_id: UUID, rater_id: UUID) -> Any:
+    """The same for who only looks: nothing is locked."""
+    row = _TO_READ.first(session, battle_id=battle_id, rater_id=rater_id)
+    if row is None:
+        raise NotFoundError("There is no such battle.")
+    return row
+
+
+def list_taken(session: Session | Peek, *, experiment_id: UUID) -> NDArray[np.int64]:
     """Votes and open battles of each pair, by position."""
-    return [row.n_taken for row in _TAKEN.all(session, experiment_id=experiment_id)]
+    row = _TAKEN.first(session, experiment_id=experiment_id)
+    positions, taken = (np.fromstring(column or "", np.int64, sep=",") for column in (row.positions, row.taken))
+    counts = np.zeros(len(positions), np.int64)
+    counts[positions] = taken
+    return counts
 
 
 def list_served(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID) -> list[Any]:
-    """(pair_id, prompt_id) of every battle that this rater was ever served."""
+    """(pair_id, prompt_id, is_a_left) of every battle of a pair that this rater was served; checks have none."""
     return _SERVED.all(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
 def count_served(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID) -> Any:
-    """How many battles this rater was served, how many of them carry a vote, and how many are on the screen."""
+    """How many battles of pairs this rater was served, and how many battles carry a vote or are on the screen."""
     return _COUNT_SERVED.first(session, rater_id=rater_id, experiment_id=experiment_id)
 
 
@@ -208,9 +272,9 @@ def count_pair(session: Session | Peek, *, pair_id: UUID, taken: int, votes: int
 
 
 def add_battle(session: Session | Peek, **values: Any) -> UUID:
-    """Store a battle; the keywords are its columns."""
+    """Store a battle; the keywords are its columns, of which those that few battles have may be left out."""
     battle_id = new_id()
-    _INSERT.all(session, id=battle_id, n_revisions=0, **values)
+    _INSERT.all(session, id=battle_id, n_revisions=0, **(_NOTHING_SPECIAL | values))
     return battle_id
 
 
@@ -230,6 +294,16 @@ def set_status(
 ) -> None:
     """Move a battle on."""
     _SET_STATUS.all(session, battle=battle_id, to=status, shown=shown_at, lease=lease_until, revisions=n_revisions)
+
+
+def count_revision(session: Session | Peek, *, battle_id: UUID, n_revisions: int) -> None:
+    """Say that a battle has so many revisions by now."""
+    _COUNT_REVISION.all(session, battle=battle_id, revisions=n_revisions)
+
+
+def set_answered(session: Session, *, battle_id: UUID, status: BattleStatus, n_revisions: int) -> None:
+    """Say how an answered battle was answered by now."""
+    session.execute(update(battle).where(battle.c.id == battle_id).values(status=status, n_revisions=n_revisions))
 
 
 def show_again(session: Session | Peek, *, battle_id: UUID, now: datetime, lease_until: datetime) -> None:
@@ -269,7 +343,9 @@ def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID)
             battle.c.rater_id == rater_id,
             battle.c.experiment_id == experiment_id,
             battle.c.status.in_((BattleStatus.VOTED, BattleStatus.SKIPPED)),
+            battle.c.purpose != Purpose.PRACTICE,
             vote.c.superseded_by.is_(None),
+            vote.c.criterion == OVERALL,
         )
         .order_by(vote.c.voted_at.desc(), vote.c.id.desc())
         .limit(1)
@@ -281,9 +357,17 @@ def has_room(session: Session | Peek, *, experiment_id: UUID, quota: int) -> boo
     return _HAS_ROOM.first(session, experiment_id=experiment_id, quota=quota) is not None
 
 
+def withdraw_battle(session: Session | Peek, *, battle_id: UUID) -> None:
+    """Take a battle off its rater's screen, and give its place back."""
+    row = _WITHDRAW.first(session, battle=battle_id)
+    if row is not None and row.pair_id is not None:
+        count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
+
+
 def release_expired(session: Session | Peek, *, experiment_id: UUID, now: datetime) -> int:
     """Give battles whose lease has run out back to the pool; returns how many."""
     rows = _EXPIRE.all(session, study=experiment_id, now=now)
     for row in rows:
-        count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
+        if row.pair_id is not None:
+            count_pair(session, pair_id=row.pair_id, taken=-1, votes=0)
     return len(rows)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import uuid_utils.compat
+from numpy.typing import NDArray
 from sqlalchemy import JSON, Column, DateTime, Dialect, Enum
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+# How far each of the bytes 6 to 11 shifts the counter, the bits that it takes, and its bits of version and variant.
+_COUNTER = ((38, 0x0F, 0x70), (30, 0xFF, 0), (24, 0x3F, 0x80), (16, 0xFF, 0), (8, 0xFF, 0), (0, 0xFF, 0))
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -24,6 +31,21 @@ SQLModel.metadata.naming_convention = {
 def new_id() -> UUID:
     """A UUIDv7: unique everywhere, and in the order in which this process made them."""
     return uuid_utils.compat.uuid7()
+
+
+def new_ids(n: int) -> NDArray[np.uint8]:
+    """``n`` ids as ``new_id`` makes them, 16 bytes each, in ascending order.
+
+    RFC 9562, section 6.2, method 1: all have the same millisecond, then a counter of 42 bits that begins in its lower
+    half, then 32 random bits.
+    """
+    counter = np.uint64(secrets.randbits(41)) + np.arange(n, dtype=np.uint64)
+    ids = np.empty((n, 16), dtype=np.uint8)
+    ids[:, :6] = np.frombuffer((time.time_ns() // 1_000_000).to_bytes(6, "big"), dtype=np.uint8)
+    for byte, (shift, mask, fixed) in enumerate(_COUNTER, start=6):
+        ids[:, byte] = (counter >> np.uint64(shift)).astype(np.uint8) & np.uint8(mask) | np.uint8(fixed)
+    ids[:, 12:] = np.frombuffer(secrets.token_bytes(4 * n), dtype=np.uint8).reshape(n, 4)
+    return ids
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -127,7 +127,8 @@ class Generation(Table, table=True):
 
     ``part_id`` is the part of a job that asks for it, ``asked_at`` stands before the request is sent, ``retry_at`` is
     when it may be asked again. ``ready_at`` is when raters could first be shown it. ``leaks`` are the spans
-    {start, end, text, phrase} where it names its maker; ``original_parts`` is what a mask covers.
+    {start, end, text, phrase} where it names its maker; ``original_parts`` is what a mask covers. ``play_ms`` is how
+    long its longest sound or film plays: 0 where none says it, null where there is none.
     """
 
     __table_args__ = (
@@ -157,6 +158,7 @@ class Generation(Table, table=True):
     asked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     retry_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ready_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    play_ms: int | None = None
 
 
 class Measure(Table, table=True):

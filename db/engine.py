@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine import make_url
@@ -26,6 +25,7 @@ from sqlmodel import Session
 
 from app.errors import BakeoffError, ConfigurationError
 from app.settings import get_settings
+from db.file_lock import Timeout, open_lock
 from db.prepared import Peek
 
 __all__ = ["Database", "DatabaseUnavailable", "Peek", "Row", "Session", "database", "open_database"]
@@ -61,7 +61,7 @@ class _WriteLock:
 
     def __init__(self, database: Path | None) -> None:
         self._threads = threading.Lock()
-        self._file = FileLock(f"{database}.lock", timeout=BUSY_TIMEOUT_S, thread_local=False) if database else None
+        self._file = open_lock(f"{database}.lock", timeout=BUSY_TIMEOUT_S) if database else None
 
     def works_between_processes(self) -> bool:
         """Whether the lock file can be taken in this folder (a network share may refuse); if not, it is left aside."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlmodel import Session, col
 
-from app.domain import ExperimentStatus
+from app.domain import BattleStatus, ExperimentStatus
 from app.errors import NotFoundError
 from db.prepared import Peek, Prepared
-from db.tables import Arm, Experiment, Model, Pair, PromptSet, tables_of
+from db.tables import Arm, Battle, Experiment, Model, Pair, PromptSet, tables_of
 
-arm, experiment, model, pair, prompt_set = tables_of(Arm, Experiment, Model, Pair, PromptSet)
+arm, battle, experiment, model, pair, prompt_set = tables_of(Arm, Battle, Experiment, Model, Pair, PromptSet)
 
 _GET = Prepared(select(*experiment.c).where(experiment.c.id == bindparam("experiment_id")))
 _COMPLETE = Prepared(
@@ -89,25 +89,36 @@ def list_experiments(session: Session) -> list[Row[Any]]:
     )
 
 
-def set_arms(session: Session, *, experiment_id: UUID, model_ids: Iterable[UUID]) -> None:
-    """Replace the compared models of a draft."""
+def set_arms(
+    session: Session, *, experiment_id: UUID, model_ids: Iterable[UUID], weights: Mapping[UUID, float] | None = None
+) -> None:
+    """Replace the compared models of a draft; a model without a weight has weight 1."""
     session.execute(delete(arm).where(arm.c.experiment_id == experiment_id))
     session.add_all(
-        Arm(experiment_id=experiment_id, model_id=model_id, position=i) for i, model_id in enumerate(model_ids)
+        Arm(experiment_id=experiment_id, model_id=model_id, position=i, weight=(weights or {}).get(model_id, 1.0))
+        for i, model_id in enumerate(model_ids)
     )
     session.flush()
 
 
 def list_arms(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
-    """The compared models (model_id, name, version, organisation, licence), in their order."""
+    """The compared models (model_id, role, weight, name, version, organisation, licence), in their order."""
+    of_model = (model.c.name, model.c.version, model.c.organisation, model.c.licence)
     return list(
         session.execute(
-            select(arm.c.model_id, arm.c.role, model.c.name, model.c.version, model.c.organisation, model.c.licence)
+            select(arm.c.model_id, arm.c.role, arm.c.weight, *of_model)
             .select_from(arm.join(model, arm.c.model_id == model.c.id))
             .where(arm.c.experiment_id == experiment_id)
             .order_by(arm.c.position)
         )
     )
+
+
+def list_sharing(session: Session, *, experiment_ids: Collection[UUID]) -> set[UUID]:
+    """The experiments that compare one of the models of these, and these themselves."""
+    of_these = select(arm.c.model_id).where(arm.c.experiment_id.in_(list(experiment_ids)))
+    rows = session.execute(select(arm.c.experiment_id).where(arm.c.model_id.in_(of_these)).distinct())
+    return {row.experiment_id for row in rows}
 
 
 def add_pairs(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -124,6 +135,28 @@ def list_pairs(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
             .order_by(pair.c.position)
         )
     )
+
+
+def count_pairs(session: Session, *, experiment_id: UUID) -> int:
+    """How many pairs of models meet in an experiment."""
+    found: int = session.execute(
+        select(func.count()).select_from(pair).where(pair.c.experiment_id == experiment_id)
+    ).scalar_one()
+    return found
+
+
+def count_progress(session: Session, *, experiment_id: UUID) -> Row[Any]:
+    """Of a running experiment: n_votes that count for its quota, n_pairs, and n_raters who voted on one."""
+    raters = select(func.count(battle.c.rater_id.distinct())).where(
+        battle.c.experiment_id == experiment_id, battle.c.status == BattleStatus.VOTED, battle.c.pair_id.is_not(None)
+    )
+    return session.execute(
+        select(
+            func.coalesce(func.sum(pair.c.n_votes), 0).label("n_votes"),
+            func.count().label("n_pairs"),
+            raters.scalar_subquery().label("n_raters"),
+        ).where(pair.c.experiment_id == experiment_id)
+    ).one()
 
 
 def set_status(session: Session, *, experiment_id: UUID, status: ExperimentStatus, **values: Any) -> None:

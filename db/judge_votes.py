@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Row, delete, func, select
 from sqlmodel import Session
 
-from app.domain import Act, Outcome
+from app.domain import Outcome
+from db import votes
 from db.columns import new_id
 from db.measures import insert_new
 from db.tables import Battle, Generation, JudgeVote, Model, Pair, Prompt, Vote, tables_of
@@ -114,11 +115,8 @@ def list_human_verdicts(session: Session, *, experiment_id: UUID) -> list[Row[An
             )
             .select_from(vote.join(battle, vote.c.battle_id == battle.c.id).join(pair, battle.c.pair_id == pair.c.id))
             .where(
-                battle.c.experiment_id == experiment_id,
+                *votes.counted(experiment_id),
                 battle.c.prompt_id.is_not(None),
-                vote.c.superseded_by.is_(None),
-                vote.c.act == Act.VOTE,
-                vote.c.is_staff.is_(False),
                 vote.c.outcome.in_(list(Outcome)),
             )
             .group_by(pair.c.model_a_id, pair.c.model_b_id, battle.c.prompt_id, battle.c.rater_id, vote.c.outcome)

@@ -27,6 +27,7 @@ from sqlmodel import Session
 
 from app.domain import ExperimentStatus, GenerationStatus, LeakChoice
 from db.columns import new_id
+from db.prepared import dialect_of
 from db.tables import Arm, Experiment, Generation, LeakPhrase, Model, Prompt, tables_of
 
 arm, experiment, generation, phrase, model, prompt = tables_of(Arm, Experiment, Generation, LeakPhrase, Model, Prompt)
@@ -68,6 +69,16 @@ _ROW = (
     _STATE.label("state"),
     _IN_USE.label("is_in_use"),
 )
+
+
+def hold_rules(session: Session, *, is_change: bool = False) -> None:
+    """Hold phrases, names and choices as they are until this transaction ends; one that changes them waits for it.
+
+    Without, an output checked by the rules of a moment ago could be stored after the search for what a new rule finds.
+    """
+    if dialect_of(session).name != "sqlite":  # there one transaction writes at a time
+        lock = func.pg_advisory_xact_lock if is_change else func.pg_advisory_xact_lock_shared
+        session.execute(select(lock(7203918)))
 
 
 def list_phrases(session: Session) -> list[Row[Any]]:
@@ -116,17 +127,17 @@ def count_by_model(session: Session) -> list[Row[Any]]:
     )
 
 
-def count_for_experiment(session: Session, *, experiment_id: UUID) -> dict[str, int]:
-    """How many generations of an experiment's models for its prompts name their maker, by state."""
+def count_for_experiments(session: Session, *, experiment_ids: Collection[UUID]) -> dict[str, int]:
+    """How many generations of each experiment's models for its prompts name their maker, each once, by state."""
     rows = session.execute(
-        select(_STATE.label("state"), func.count().label("n"))
+        select(_STATE.label("state"), func.count(generation.c.id.distinct()).label("n"))
         .select_from(
             experiment.join(prompt, prompt.c.prompt_set_id == experiment.c.prompt_set_id)
             .join(arm, arm.c.experiment_id == experiment.c.id)
             .join(generation, and_(generation.c.prompt_id == prompt.c.id, generation.c.model_id == arm.c.model_id))
         )
         .where(
-            experiment.c.id == experiment_id,
+            experiment.c.id.in_(list(experiment_ids)),
             generation.c.sample == 0,
             generation.c.status.in_(_CHECKED),
             _HAS_LEAKS,

@@ -108,6 +108,14 @@ def list_models(session: Session) -> list[Row[Any]]:
     )
 
 
+def list_unarchived(session: Session) -> list[Row[Any]]:
+    """The models (id, name, version, connector) that are not archived, by name; nothing of theirs is counted."""
+    columns = (model.c.id, model.c.name, model.c.version, model.c.connector)
+    return list(
+        session.execute(select(*columns).where(model.c.archived_at.is_(None)).order_by(model.c.name, model.c.version))
+    )
+
+
 def list_model_names(session: Session) -> dict[str, UUID]:
     """The newest model of each name."""
     rows = session.execute(select(model.c.name, model.c.id).order_by(model.c.created_at, model.c.id))
@@ -149,6 +157,24 @@ def list_generation_states(session: Session, *, prompt_set_id: UUID) -> Iterator
             generation.c.sample,
             generation.c.settings_hash,
             generation.c.status,
+        )
+        .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
+        .where(prompt.c.prompt_set_id == prompt_set_id)
+    )
+    with session.execute(wanted, execution_options={"yield_per": 2_000}) as rows:
+        yield from rows
+
+
+def stream_outputs(session: Session, *, prompt_set_id: UUID) -> Iterator[Row[Any]]:
+    """Rows (id, model_id, prompt_id, sample, parts, original_parts) of all generations of a prompt set."""
+    wanted = (
+        select(
+            generation.c.id,
+            generation.c.model_id,
+            generation.c.prompt_id,
+            generation.c.sample,
+            generation.c.parts,
+            generation.c.original_parts,
         )
         .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
         .where(prompt.c.prompt_set_id == prompt_set_id)

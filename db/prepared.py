@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Enum, Executable, Uuid
+from sqlalchemy import Dialect, Enum, Executable, Float, Uuid
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
@@ -60,6 +60,8 @@ class _Compiled:
 
 
 def _result_conversion(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Float):  # every driver gives a float; PostgreSQL's processor asks for a type that we don't have
+        return None
     convert: Convert = kind.dialect_impl(dialect).result_processor(dialect, None)
     if convert is not None and isinstance(kind, (Uuid, Enum)):
         # The same few ids and states come back vote after vote; looking one up is ten times as fast as making it.
@@ -84,7 +86,7 @@ class Prepared:
 
     def all(self, session: Session | Peek, **values: Any) -> list[Any]:
         """Run the statement; all its rows, or none when it returns none."""
-        driver, dialect = _connection_of(session)
+        driver, dialect = driver_of(session)
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _Compiled(self.statement, dialect)
@@ -101,7 +103,8 @@ def dialect_of(session: Session | Peek) -> Dialect:
     return session.dialect if isinstance(session, Peek) else session.get_bind().dialect
 
 
-def _connection_of(session: Session | Peek) -> tuple[Any, Dialect]:
+def driver_of(session: Session | Peek) -> tuple[Any, Dialect]:
+    """The driver's own connection, in the transaction of the session, and whose SQL it speaks."""
     if isinstance(session, Peek):
         return session.driver, session.dialect
     known = session.info.get("driver")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -73,6 +74,8 @@ class Presence:
         if self._file is not None:
             self._file.release()
         if self._driver is not None:
+            with suppress(*self._store.errors):  # the server ends a closed connection, and its lock, a little later
+                self._driver.execute("SELECT pg_advisory_unlock(%s, %s)", _key(self._executor_id))
             self._driver.close()
             self._driver = None
 

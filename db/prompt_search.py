@@ -19,6 +19,7 @@ from db.tables import Prompt, tables_of
 
 (prompt,) = tables_of(Prompt)
 _FRAMES = tuple(f'{{"role": "{role}", "content": "' for role in ("user", "assistant", "system"))
+_PART_FRAME = '{"type": "text", "text": "'
 
 
 def find_prompts(
@@ -41,6 +42,28 @@ def find_prompts(
     if found or not offset:
         return [row.id for row in found], found[0].n if found else 0
     return [], session.execute(select(func.count()).select_from(prompt).where(*conditions)).scalar_one()
+
+
+def find_prompt_ids(session: Session, *, prompt_set_ids: Sequence[UUID], words: Sequence[str]) -> list[UUID]:
+    """The ids of all prompts of these sets that have all words."""
+    is_sqlite = _is_sqlite(session)
+    found = select(prompt.c.id).where(
+        prompt.c.prompt_set_id.in_(prompt_set_ids), *(_has_word(word, is_sqlite=is_sqlite) for word in words)
+    )
+    return list(session.execute(found).scalars())
+
+
+def has_part(column: Any, word: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    """Whether the parts of a generation have a word; their JSON frame is no word of them."""
+    parts = _text(column, is_sqlite=is_sqlite)
+    if word.lower() in _PART_FRAME:
+        parts = func.replace(parts, _PART_FRAME, "")
+    return or_(*(_like(parts, json.dumps(form)[1:-1], is_sqlite) for form in _forms(word)))
+
+
+def has_text(column: Any, word: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    """Whether a column of plain text has a word."""
+    return or_(*(_like(column, form, is_sqlite) for form in _forms(word)))
 
 
 def _is_sqlite(session: Session) -> bool:
@@ -87,12 +110,16 @@ def _has_word(word: str, *, is_sqlite: bool) -> ColumnElement[bool]:
     if any(word.lower() in frame for frame in _FRAMES):
         for frame in _FRAMES:
             messages = func.replace(messages, frame, "")
-    # SQLite's LIKE ignores the case of ASCII letters; for others the likely forms are tried.
-    forms = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
+    forms = _forms(word)
     tags = _text(prompt.c.tags, is_sqlite=is_sqlite)
     plain = [_like(column, form, is_sqlite) for form in forms for column in (prompt.c.external_id, prompt.c.reference)]
     coded = [_like(column, json.dumps(form)[1:-1], is_sqlite) for form in forms for column in (messages, tags)]
     return or_(*coded, *plain)
+
+
+def _forms(word: str) -> set[str]:
+    """SQLite's LIKE ignores the case of ASCII letters; for others the likely forms are tried."""
+    return {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
 
 
 def _has_tag(name: str, values: Sequence[str], *, is_sqlite: bool) -> ColumnElement[bool]:

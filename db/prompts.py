@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Text, cast, func, insert, literal, select, type_coerce, update
 from sqlmodel import Session, col
 
-from app.domain import ExperimentStatus
+from app.domain import ExperimentStatus, Kind
 from app.errors import NotFoundError
 from db.columns import new_id
 from db.tables import Experiment, Prompt, PromptSet, tables_of
@@ -93,7 +93,10 @@ def get_prompt_set(session: Session, *, prompt_set_id: UUID) -> PromptSet:
 
 
 def list_prompt_sets(session: Session) -> list[Row[Any]]:
-    """All prompt sets with their sizes, newest first."""
+    """All prompt sets with their sizes, newest first; without those that hold what an arena's raters asked."""
+    of_arena = select(experiment.c.prompt_set_id).where(
+        experiment.c.kind == Kind.ARENA, experiment.c.prompt_set_id.is_not(None)
+    )
     return list(
         session.execute(
             select(
@@ -106,6 +109,7 @@ def list_prompt_sets(session: Session) -> list[Row[Any]]:
                 func.count(prompt.c.id).label("n_prompts"),
             )
             .select_from(prompt_set.outerjoin(prompt, prompt.c.prompt_set_id == prompt_set.c.id))
+            .where(prompt_set.c.id.not_in(of_arena))
             .group_by(prompt_set.c.id)
             .order_by(prompt_set.c.id.desc())
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,13 +10,30 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, func, or_, select
 from sqlmodel import Session
 
-from app.domain import BattleStatus, ExperimentStatus, Message
+from app.domain import BattleStatus, ExperimentStatus, GenerationStatus, Kind, Message, Purpose
 from db.prepared import Peek, Prepared
-from db.tables import Battle, Experiment, Generation, Prompt, tables_of
+from db.tables import Battle, Experiment, Generation, Gold, Prompt, tables_of
 
-battle, experiment, generation, prompt = tables_of(Battle, Experiment, Generation, Prompt)
-_a, _b = generation.alias("a"), generation.alias("b")
+battle, experiment, generation, gold, prompt = tables_of(Battle, Experiment, Generation, Gold, Prompt)
+output_a, output_b = generation.alias("a"), generation.alias("b")
 _running, _mine, _voted = experiment.alias("running"), battle.alias("mine"), battle.alias("voted")
+# A pair with a known answer takes the place of prompt and generations, so that a check looks like any battle.
+COLUMNS = (
+    battle.c.is_a_left,
+    func.coalesce(prompt.c.messages, gold.c.messages).label("messages"),
+    prompt.c.attachments,
+    output_a.c.parts.label("parts_a"),
+    output_b.c.parts.label("parts_b"),
+    gold.c.left.label("gold_a"),
+    gold.c.right.label("gold_b"),
+    or_(output_a.c.status != GenerationStatus.OK, output_b.c.status != GenerationStatus.OK).label("is_withdrawn"),
+)
+SHOWN_BY = (
+    battle.outerjoin(prompt, battle.c.prompt_id == prompt.c.id)
+    .outerjoin(output_a, battle.c.generation_a_id == output_a.c.id)
+    .outerjoin(output_b, battle.c.generation_b_id == output_b.c.id)
+    .outerjoin(gold, battle.c.gold_id == gold.c.id)
+)
 # One row for every rerun of the vote page: the study, this rater's votes, and the battle on the screen, if any.
 _SCREEN = Prepared(
     select(
@@ -27,18 +44,19 @@ _SCREEN = Prepared(
         experiment.c.votes_per_pair,
         experiment.c.votes_per_rater,
         experiment.c.started_at,
+        experiment.c.flow,
+        experiment.c.asks,
+        experiment.c.shows,
         battle.c.id.label("battle_id"),
         battle.c.lease_until,
-        battle.c.is_a_left,
-        prompt.c.messages,
-        prompt.c.attachments,
-        _a.c.parts.label("parts_a"),
-        _b.c.parts.label("parts_b"),
+        battle.c.purpose,
+        *COLUMNS,
         select(func.count())
         .where(
             _voted.c.rater_id == bindparam("rater_id"),
             _voted.c.experiment_id == experiment.c.id,
             _voted.c.status == BattleStatus.VOTED,
+            _voted.c.purpose != Purpose.PRACTICE,
         )
         .correlate(experiment)
         .scalar_subquery()
@@ -54,10 +72,12 @@ _SCREEN = Prepared(
             ),
         )
         .outerjoin(prompt, battle.c.prompt_id == prompt.c.id)
-        .outerjoin(_a, battle.c.generation_a_id == _a.c.id)
-        .outerjoin(_b, battle.c.generation_b_id == _b.c.id)
+        .outerjoin(output_a, battle.c.generation_a_id == output_a.c.id)
+        .outerjoin(output_b, battle.c.generation_b_id == output_b.c.id)
+        .outerjoin(gold, battle.c.gold_id == gold.c.id)
     )
     .where(
+        experiment.c.kind != Kind.ARENA,  # it has a page of its own
         experiment.c.id
         == func.coalesce(
             bindparam("experiment_id", type_=experiment.c.id.type),
@@ -68,44 +88,40 @@ _SCREEN = Prepared(
             .where(
                 _mine.c.rater_id == bindparam("rater_id"),
                 _mine.c.status == BattleStatus.OPEN,
+                _running.c.kind != Kind.ARENA,
                 or_(_running.c.status == ExperimentStatus.RUNNING, _running.c.status == ExperimentStatus.PAUSED),
             )
             .order_by(_mine.c.assigned_at.desc())
             .limit(1)
             .scalar_subquery(),
             select(_running.c.id)
-            .where(_running.c.status == ExperimentStatus.RUNNING)
+            .where(_running.c.status == ExperimentStatus.RUNNING, _running.c.kind != Kind.ARENA)
             .order_by(_running.c.started_at.desc(), _running.c.id.desc())
             .limit(1)
             .scalar_subquery(),
-        )
+        ),
     )
 )
-_CONTENT = Prepared(
-    select(
-        battle.c.is_a_left,
-        prompt.c.messages,
-        prompt.c.attachments,
-        _a.c.parts.label("parts_a"),
-        _b.c.parts.label("parts_b"),
-    )
-    .select_from(
-        battle.join(prompt, battle.c.prompt_id == prompt.c.id)
-        .join(_a, battle.c.generation_a_id == _a.c.id)
-        .join(_b, battle.c.generation_b_id == _b.c.id)
-    )
-    .where(battle.c.id == bindparam("battle_id"))
+_content = select(*COLUMNS).select_from(SHOWN_BY).where(battle.c.id == bindparam("battle_id"))
+_CONTENT = Prepared(_content)
+_shows = select(experiment.c.shows).where(experiment.c.id == battle.c.experiment_id).correlate(battle)
+_SHOWN = Prepared(
+    _content.add_columns(_shows.scalar_subquery().label("shows")).where(battle.c.rater_id == bindparam("rater_id"))
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What stands on the screen; the sides are already in place. ``attachments`` are {media_id, media_type}."""
+    """What stands on the screen; the sides are already in place, each the stored parts of its generation.
+
+    ``attachments`` are {media_id, media_type}; ``is_withdrawn`` when raters may not be shown one of the two any more.
+    """
 
     prompt: tuple[Message, ...]
-    left: str
-    right: str
+    left: Sequence[Mapping[str, Any]]
+    right: Sequence[Mapping[str, Any]]
     attachments: Sequence[dict[str, str]] = ()
+    is_withdrawn: bool = False
 
 
 def find_screen(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID | None) -> Any:
@@ -122,11 +138,18 @@ def get_content(session: Session | Peek, *, battle_id: UUID) -> Content:
 
 
 def content_of(row: Any) -> Content:
-    """The texts of the battle of a row of ``find_screen``, by side."""
-    texts = [_text(row.parts_a), _text(row.parts_b)]
-    left, right = texts if row.is_a_left else reversed(texts)
-    return Content(tuple(Message(m["role"], m["content"]) for m in row.messages), left, right, row.attachments or ())
+    """The parts of the battle of a row of ``find_screen``, by side."""
+    parts_a, parts_b = row.parts_a or _as_parts(row.gold_a), row.parts_b or _as_parts(row.gold_b)
+    left, right = (parts_a, parts_b) if row.is_a_left else (parts_b, parts_a)
+    prompt = tuple(Message(m["role"], m["content"]) for m in row.messages)
+    return Content(prompt, left, right, row.attachments or (), bool(row.is_withdrawn))
 
 
-def _text(parts: list[dict[str, Any]]) -> str:
-    return "\n\n".join(part["text"] for part in parts if part["type"] == "text")
+def _as_parts(text: str | None) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text or ""}]
+
+
+def find_shown(session: Session | Peek, *, battle_id: UUID, rater_id: UUID) -> tuple[Content, Any] | None:
+    """What a battle of this rater shows, and the ``shows`` of its study; None for somebody else's."""
+    row = _SHOWN.first(session, battle_id=battle_id, rater_id=rater_id)
+    return None if row is None else (content_of(row), row.shows)

@@ -16,6 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from app.domain import (
     Act,
+    Answer,
     BattleStatus,
     ExperimentStatus,
     Input,
@@ -23,6 +24,7 @@ from app.domain import (
     Purpose,
     Role,
 )
+from app.study import Ending, SkipReason, Strength
 from db.columns import Table, UtcDateTime, enum_type
 from db.content_tables import (
     AllowedAddress,
@@ -46,15 +48,18 @@ __all__ = [
     "Battle",
     "Experiment",
     "Generation",
+    "Gold",
     "Invite",
     "Job",
     "JobPart",
     "JudgeVote",
+    "KeptVote",
     "LeakPhrase",
     "Measure",
     "Media",
     "Model",
     "Pair",
+    "Participation",
     "Prompt",
     "PromptSet",
     "Vote",
@@ -107,7 +112,10 @@ class WebSession(Table, table=True):
 
 
 class Experiment(Table, table=True):
-    """A study. What stands between ``prompt_set_id`` and ``seed`` is its design and frozen at its start."""
+    """A study. What stands between ``prompt_set_id`` and ``shows`` is its design and frozen at its start.
+
+    ``asks``, ``flow``, ``shows`` and ``arena`` are ``app.study.Asks``, ``Flow``, ``Shows`` and ``Arena`` as JSON.
+    """
 
     key: str = Field(unique=True, max_length=80)
     title: str = Field(max_length=200)
@@ -120,6 +128,13 @@ class Experiment(Table, table=True):
     min_dwell_ms: int = 500
     lease_minutes: int = 30
     allocation: str = Field(default="uniform", max_length=32)
+    exploration: float = 0.1
+    floor_votes: int = 50
+    votes_per_prompt: int | None = None
+    asks: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    flow: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    shows: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    arena: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
     is_simulated: bool = False
     created_at: datetime = Field(sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -136,6 +151,7 @@ class Arm(Table, table=True):
     model_id: UUID = Field(foreign_key="model.id")
     role: str = Field(default="challenger", max_length=16)
     position: int
+    weight: float = 1.0
 
 
 class Pair(Table, table=True):
@@ -157,8 +173,56 @@ class Pair(Table, table=True):
     n_votes: int = 0
 
 
+class Gold(Table, table=True):
+    """A pair whose right answer is known: for practice, or as an attention check among the battles of a study."""
+
+    __table_args__ = (UniqueConstraint("experiment_id", "position"),)
+
+    experiment_id: UUID = Field(foreign_key="experiment.id")
+    position: int
+    purpose: Purpose = Field(sa_type=enum_type(Purpose))
+    messages: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    left: str = Field(sa_type=Text)
+    right: str = Field(sa_type=Text)
+    answer: Answer = Field(sa_type=enum_type(Answer))
+    reason: str = Field(default="", sa_type=Text)
+
+
+class Participation(Table, table=True):
+    """One rater in one study: what they agreed to and passed, where they came from, and how it ended for them."""
+
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "account_id"),
+        Index(
+            "uq_participation_panel",
+            "experiment_id",
+            "panel",
+            "external_id",
+            unique=True,
+            sqlite_where=text("external_id <> ''"),
+            postgresql_where=text("external_id <> ''"),
+        ),
+    )
+
+    experiment_id: UUID = Field(foreign_key="experiment.id")
+    account_id: UUID = Field(foreign_key="account.id", index=True)
+    panel: str = Field(default="", max_length=32)
+    external_id: str = Field(default="", max_length=200)
+    panel_values: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    consented_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    practised_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_as: Ending | None = Field(default=None, sa_type=enum_type(Ending))
+
+
 class Battle(Table, table=True):
-    """A blinded pair of generations served to one rater; ``is_a_left`` is the assignment of sides."""
+    """A blinded pair of generations served to one rater; ``is_a_left`` is the assignment of sides.
+
+    One for practice or attention shows a ``gold`` pair, of which a is the side that its file calls left, and has no
+    pair, prompt or generation. One that repeats another has no pair either, since it takes no place in its quota.
+    ``turn`` is which turn of a conversation was judged, where the file of an import says so.
+    """
 
     __table_args__ = (
         Index(
@@ -179,10 +243,19 @@ class Battle(Table, table=True):
             sqlite_where=text("status IN ('open', 'waiting')"),
             postgresql_where=text("status IN ('open', 'waiting')"),
         ),
+        # Few battles are checks; without this, to list them would read all battles.
+        Index(
+            "ix_battle_gold",
+            "gold_id",
+            sqlite_where=text("gold_id IS NOT NULL"),
+            postgresql_where=text("gold_id IS NOT NULL"),
+        ),
     )
 
     experiment_id: UUID = Field(foreign_key="experiment.id")
-    pair_id: UUID = Field(foreign_key="pair.id")
+    pair_id: UUID | None = Field(default=None, foreign_key="pair.id")
+    gold_id: UUID | None = Field(default=None, foreign_key="gold.id")
+    repeat_of: UUID | None = Field(default=None, foreign_key="battle.id")
     prompt_id: UUID | None = Field(default=None, foreign_key="prompt.id")
     generation_a_id: UUID | None = Field(default=None, foreign_key="generation.id")
     generation_b_id: UUID | None = Field(default=None, foreign_key="generation.id")
@@ -195,15 +268,39 @@ class Battle(Table, table=True):
     shown_at: datetime = Field(sa_type=UtcDateTime)
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     n_revisions: int = 0
+    turn: int | None = None
 
 
 class Vote(Table, table=True):
-    """The rater's recorded act on a battle; append-only. The live row of a battle has no ``superseded_by``."""
+    """The rater's recorded act on a battle; append-only. The live row of a battle has no ``superseded_by``.
+
+    There is one for each criterion. ``reasons`` are {"left": [..], "right": [..]}, ``guesses`` what the rater thinks
+    who made each side; both about the screen, so that nothing has to be turned round to be stored.
+    """
 
     __table_args__ = (
         UniqueConstraint("battle_id", "criterion", "revision"),
         CheckConstraint("(act = 'vote') = (outcome IS NOT NULL)", name="act_has_outcome"),
         CheckConstraint("weight >= 1", name="weight"),
+        # Few votes have a comment, reasons or guesses; without these, to list them would read all votes.
+        Index(
+            "ix_vote_comment",
+            "battle_id",
+            sqlite_where=text("comment <> ''"),
+            postgresql_where=text("comment <> ''"),
+        ),
+        Index(
+            "ix_vote_reasons",
+            "battle_id",
+            sqlite_where=text("reasons IS NOT NULL"),
+            postgresql_where=text("reasons IS NOT NULL"),
+        ),
+        Index(
+            "ix_vote_guesses",
+            "battle_id",
+            sqlite_where=text("guesses IS NOT NULL"),
+            postgresql_where=text("guesses IS NOT NULL"),
+        ),
     )
 
     battle_id: UUID = Field(foreign_key="battle.id")
@@ -218,6 +315,25 @@ class Vote(Table, table=True):
     is_staff: bool = False
     is_late: bool = False
     superseded_by: UUID | None = Field(default=None, foreign_key="vote.id")
+    strength: Strength | None = Field(default=None, sa_type=enum_type(Strength))
+    reasons: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    comment: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    skip_reason: SkipReason | None = Field(default=None, sa_type=enum_type(SkipReason))
+    guesses: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+
+
+class KeptVote(Table, table=True):
+    """A vote of a file of ours that counts for no model: changed later, a check or repeat, of a rater screened out.
+
+    No result reads it; it is kept to go out again with the others. ``columns`` are those of our own export.
+    """
+
+    __tablename__ = "kept_vote"
+
+    experiment_id: UUID = Field(foreign_key="experiment.id", index=True)
+    vote_id: UUID
+    voted_at: datetime = Field(sa_type=UtcDateTime)
+    columns: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class AuditEvent(Table, table=True):

@@ -1,31 +1,45 @@
-"""Votes: written one at a time and never changed, read as counts or as a stream."""
+"""Votes: written one at a time and never changed, read as counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, update
 from sqlmodel import Session
 
-from app.domain import Act, Input, Outcome
+from app.domain import Act, Input, Outcome, Purpose
+from app.study import OVERALL
+from db import participation
 from db.columns import new_id
 from db.prepared import Peek, Prepared
-from db.tables import Account, Battle, Experiment, Model, Pair, Prompt, PromptSet, Vote, tables_of
+from db.tables import Battle, Vote, tables_of
 
-account, battle, experiment, model, pair, prompt, prompt_set, vote = tables_of(
-    Account, Battle, Experiment, Model, Pair, Prompt, PromptSet, Vote
-)
+battle, vote = tables_of(Battle, Vote)
 
 _INSERT = Prepared(insert(vote))
 _SUPERSEDE = Prepared(
     update(vote)
-    .where(vote.c.battle_id == bindparam("battle"), vote.c.superseded_by.is_(None), vote.c.id != bindparam("by"))
+    .where(
+        vote.c.battle_id == bindparam("battle"),
+        vote.c.criterion == bindparam("criterion_of"),
+        vote.c.superseded_by.is_(None),
+        vote.c.id != bindparam("by"),
+    )
     .values(superseded_by=bindparam("by"))
 )
+_COMMENT = Prepared(
+    select(vote.c.comment)
+    .where(vote.c.battle_id == bindparam("battle"), vote.c.criterion == OVERALL, vote.c.act != Act.UNDO)
+    .order_by(vote.c.revision.desc())
+    .limit(1)
+)
+_NOTHING_SAID = {"strength": None, "reasons": None, "comment": "", "skip_reason": None, "guesses": None}
 _LIVE = (vote.c.superseded_by.is_(None), vote.c.act == Act.VOTE)
+# Practice, attention checks and repeats say something about the rater, not about the models.
+COUNTED = (Purpose.NORMAL, Purpose.CALIBRATION, Purpose.IMPORTED)
 
 
 def add_vote(
@@ -40,14 +54,19 @@ def add_vote(
     input_: Input,
     is_staff: bool = False,
     is_late: bool = False,
+    criterion: str = OVERALL,
+    **said: Any,
 ) -> UUID:
-    """Store what a rater did and mark the battle's row before it as superseded."""
+    """Store what a rater did and mark the battle's row before it as superseded.
+
+    ``said`` are the columns ``strength``, ``reasons``, ``comment``, ``skip_reason`` and ``guesses``, as far as given.
+    """
     vote_id = new_id()
     _INSERT.all(
         session,
         id=vote_id,
         battle_id=battle_id,
-        criterion="overall",
+        criterion=criterion,
         revision=revision,
         act=act,
         outcome=outcome,
@@ -58,10 +77,29 @@ def add_vote(
         is_staff=is_staff,
         is_late=is_late,
         superseded_by=None,
+        **(_NOTHING_SAID | said),
     )
     if revision:
-        _SUPERSEDE.all(session, battle=battle_id, by=vote_id)
+        _SUPERSEDE.all(session, battle=battle_id, criterion_of=criterion, by=vote_id)
     return vote_id
+
+
+def add_undo(
+    session: Session | Peek, *, battle_id: UUID, revision: int, at: datetime, is_staff: bool, criterion: str = OVERALL
+) -> None:
+    """Store that what was said of a battle, or of one criterion of it, was taken back."""
+    add_vote(
+        session,
+        battle_id=battle_id,
+        revision=revision,
+        act=Act.UNDO,
+        outcome=None,
+        voted_at=at,
+        dwell_ms=None,
+        input_=Input.SCREEN,
+        is_staff=is_staff,
+        criterion=criterion,
+    )
 
 
 def add_votes(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -69,110 +107,32 @@ def add_votes(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     session.execute(insert(vote), list(rows))
 
 
-def get_live_act(session: Session, *, battle_id: UUID) -> Act:
-    """What the live row of a battle says."""
-    return Act(
+def list_live(session: Session, *, battle_id: UUID) -> list[Row[Any]]:
+    """The live rows of a battle with all their columns, one for each criterion that was ever answered."""
+    return list(
         session.execute(
-            select(vote.c.act).where(vote.c.battle_id == battle_id, vote.c.superseded_by.is_(None))
-        ).scalar_one()
+            select(vote).where(vote.c.battle_id == battle_id, vote.c.superseded_by.is_(None)).order_by(vote.c.id)
+        )
     )
 
 
-def _selected(experiment_id: UUID, *, with_staff: bool) -> tuple[Any, ...]:
+def find_comment(session: Session | Peek, *, battle_id: UUID) -> str:
+    """What was typed about a battle last, be its vote taken back by now or not; blank when nothing was."""
+    row = _COMMENT.first(session, battle=battle_id)
+    return str(row.comment) if row else ""
+
+
+def counted(experiment_id: UUID, *, with_staff: bool = False, criterion: str = OVERALL) -> tuple[Any, ...]:
+    """Which rows of vote and battle count in an experiment's results: live answers about its models.
+
+    Raters who failed their attention checks or took their consent back are left out.
+    """
     staff = () if with_staff else (vote.c.is_staff.is_(False),)
-    return (battle.c.experiment_id == experiment_id, *_LIVE, *staff)
-
-
-def count_outcomes(session: Session, *, experiment_id: UUID, with_staff: bool = False) -> list[Row[Any]]:
-    """Live votes as counts: rows (pair_id, is_a_left, outcome, n)."""
-    return list(
-        session.execute(
-            select(battle.c.pair_id, battle.c.is_a_left, vote.c.outcome, func.sum(vote.c.weight).label("n"))
-            .select_from(vote.join(battle, vote.c.battle_id == battle.c.id))
-            .where(*_selected(experiment_id, with_staff=with_staff))
-            .group_by(battle.c.pair_id, battle.c.is_a_left, vote.c.outcome)
-        )
+    return (
+        battle.c.experiment_id == experiment_id,
+        battle.c.purpose.in_(COUNTED),
+        *_LIVE,
+        vote.c.criterion == criterion,
+        *staff,
+        or_(battle.c.rater_id.is_(None), battle.c.rater_id.not_in(participation.left_out(experiment_id))),
     )
-
-
-def list_outcomes(session: Session, *, experiment_id: UUID, with_staff: bool = False) -> list[Row[Any]]:
-    """Live votes one by one, in the order of their casting: rows (pair_id, is_a_left, outcome, weight, rater_id)."""
-    return list(
-        session.execute(
-            select(battle.c.pair_id, battle.c.is_a_left, vote.c.outcome, vote.c.weight, battle.c.rater_id)
-            .select_from(vote.join(battle, vote.c.battle_id == battle.c.id))
-            .where(*_selected(experiment_id, with_staff=with_staff))
-            .order_by(vote.c.voted_at, vote.c.id)
-        )
-    )
-
-
-def count_totals(session: Session, *, experiment_id: UUID, with_staff: bool = False) -> Row[Any]:
-    """One row (n_votes, n_raters, first_at, last_at) over live votes."""
-    return session.execute(
-        select(
-            func.coalesce(func.sum(vote.c.weight), 0).label("n_votes"),
-            func.count(battle.c.rater_id.distinct()).label("n_raters"),
-            func.min(vote.c.voted_at).label("first_at"),
-            func.max(vote.c.voted_at).label("last_at"),
-        )
-        .select_from(vote.join(battle, vote.c.battle_id == battle.c.id))
-        .where(*_selected(experiment_id, with_staff=with_staff))
-    ).one()
-
-
-def count_staff(session: Session, *, experiment_id: UUID) -> int:
-    """How many live votes were cast by unblinded staff."""
-    n: int = session.execute(
-        select(func.count())
-        .select_from(vote.join(battle, vote.c.battle_id == battle.c.id))
-        .where(battle.c.experiment_id == experiment_id, *_LIVE, vote.c.is_staff.is_(True))
-    ).scalar_one()
-    return n
-
-
-def stream_votes(session: Session, *, experiment_id: UUID, batch: int = 5000) -> Iterator[Row[Any]]:
-    """Every row of every vote of an experiment, in order, with all that an export names."""
-    model_a, model_b = model.alias("ma"), model.alias("mb")
-    statement = (
-        select(
-            vote.c.id.label("vote_id"),
-            experiment.c.key.label("experiment"),
-            prompt_set.c.name.label("prompt_set"),
-            prompt_set.c.version.label("prompt_set_version"),
-            prompt.c.external_id.label("prompt_id"),
-            model_a.c.name.label("model_a"),
-            model_b.c.name.label("model_b"),
-            model_a.c.version.label("version_a"),
-            model_b.c.version.label("version_b"),
-            battle.c.is_a_left,
-            vote.c.act,
-            vote.c.outcome,
-            vote.c.weight,
-            vote.c.criterion,
-            battle.c.rater_id,
-            account.c.role.label("rater_role"),
-            battle.c.shown_at,
-            vote.c.voted_at,
-            vote.c.dwell_ms,
-            vote.c.input,
-            battle.c.purpose,
-            battle.c.propensity,
-            experiment.c.allocation,
-            vote.c.superseded_by,
-            vote.c.is_staff,
-        )
-        .select_from(
-            vote.join(battle, vote.c.battle_id == battle.c.id)
-            .join(experiment, battle.c.experiment_id == experiment.c.id)
-            .join(pair, battle.c.pair_id == pair.c.id)
-            .join(model_a, pair.c.model_a_id == model_a.c.id)
-            .join(model_b, pair.c.model_b_id == model_b.c.id)
-            .outerjoin(prompt, battle.c.prompt_id == prompt.c.id)
-            .outerjoin(prompt_set, prompt.c.prompt_set_id == prompt_set.c.id)
-            .outerjoin(account, battle.c.rater_id == account.c.id)
-        )
-        .where(battle.c.experiment_id == experiment_id)
-        .order_by(vote.c.voted_at, vote.c.id)
-    )
-    yield from session.execute(statement, execution_options={"yield_per": batch})

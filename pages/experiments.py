@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import BinaryIO
 from uuid import UUID
 
 import streamlit as st
 
-from app.components import experiment_form, experiment_list, invite_link, note, session, upload, vote_upload
+from app.components import (
+    arena_form,
+    experiment_form,
+    experiment_list,
+    gold_upload,
+    invite_link,
+    note,
+    session,
+    upload,
+    vote_upload,
+)
 from app.components.page import Page
-from app.domain import ExperimentStatus, Identity, Role
+from app.domain import ExperimentStatus, Identity, Kind, Purpose, Role
 from app.errors import BadFileError, BakeoffError, InvalidInputError
-from app.services import drafts, experiments, generations, leak_lists, prompt_sets, sign_in, vote_files
+from app.services import (
+    arena_setup,
+    drafts,
+    experiments,
+    generations,
+    gold_files,
+    leak_lists,
+    prompt_sets,
+    rater_checks,
+    sign_in,
+    vote_files,
+)
 from app.services.coverage import list_candidates
+from app.services.drafts import Draft
 
 PAGE = Page(title="Experiments", section="Manage", role=Role.ADMIN, order=1)
 STUDIES, NEW, VOTES = "Studies", "New experiment", "Import votes"
@@ -80,9 +103,10 @@ def close_form() -> None:
     session.choose(_TABS, STUDIES)
 
 
-def save(form: str) -> None:
+def save(form: str, kind: Kind | None = None) -> None:
     """Store the form as a draft, or say by the field what is wrong and keep all that was typed."""
-    draft, edited = experiment_form.typed(form), session.chosen(_EDITED)
+    edited = session.chosen(_EDITED)
+    draft = (arena_form if arena_form.is_arena(form, kind) else experiment_form).typed(form)
     session.set_mistakes(form, mistakes := drafts.find_mistakes(draft))
     if mistakes:
         session.flash("Not saved yet: " + " ".join(mistakes.values()), "refused")
@@ -105,10 +129,10 @@ def store_votes() -> None:
     file = upload.dropped(vote_upload.FORM)
     if file is None:
         return
-    title, prompt_set_id = vote_upload.typed()
+    title, prompt_set_id, with_texts = vote_upload.typed()
     try:
         done = vote_files.import_votes(
-            session.require(Role.ADMIN), file, title=title or "", prompt_set_id=prompt_set_id
+            session.require(Role.ADMIN), file, title=title, prompt_set_id=prompt_set_id, with_texts=with_texts
         )
     except BadFileError as error:  # the file changed between its preview and now
         session.flash(str(error), "refused")
@@ -121,10 +145,45 @@ def store_votes() -> None:
         return
     session.next_form(vote_upload.FORM)
     state = "stored as a completed study" if done.is_new else "stored already; nothing was added"
-    session.flash(f"{done.n_votes:,} votes on {done.n_models:,} models: {state}.", "saved")
+    told = f", {done.n_told:,} of them with prompt and outputs" if done.n_told else ""
+    session.flash(f"{done.n_votes:,} votes on {done.n_models:,} models{told}: {state}.", "saved")
     session.choose(_TABS, STUDIES)
 
 
+def store_gold(experiment_id: UUID) -> None:
+    """Give a draft the pairs of the dropped file."""
+    file = upload.dropped(gold_upload.FORM)
+    if file is None:
+        return
+    try:
+        n = gold_files.import_gold(
+            session.require(Role.ADMIN), file, experiment_id=experiment_id, purpose=gold_upload.chosen_purpose()
+        )
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+        return
+    session.next_form(gold_upload.FORM)
+    session.flash(f"{n:,} pairs with a known answer are stored.", "saved")
+
+
+def remove_gold(experiment_id: UUID, purpose: Purpose) -> None:
+    """Take the pairs of one purpose out of a draft."""
+    try:
+        gold_files.remove_gold(session.require(Role.ADMIN), experiment_id=experiment_id, purpose=purpose)
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+
+
+def _check_gold(stream: BinaryIO) -> gold_files.GoldPreview:
+    return gold_files.check_gold(session.require(Role.ADMIN), stream)
+
+
+GOLD = gold_upload.Acts(
+    count=lambda id_: gold_files.count_gold(session.require(Role.ADMIN), id_),
+    check=_check_gold,
+    store=store_gold,
+    remove=remove_gold,
+)
 ACTS = experiment_list.Acts(
     start=_act(experiments.start_experiment, "Started. Its design is frozen, and its raters are served from now on."),
     pause=_act(experiments.pause_experiment, "Paused. Open battles can still be answered, no new ones are served."),
@@ -133,6 +192,8 @@ ACTS = experiment_list.Acts(
     stop=stop,
     edit=edit,
     invite=invite,
+    gold=GOLD,
+    raters=lambda id_: rater_checks.list_rater_checks(session.require(Role.ADMIN), id_),
 )
 
 
@@ -162,7 +223,10 @@ def _show_studies(who: Identity) -> None:
         return
     waiting = [study.id for study in studies if study.status == ExperimentStatus.DRAFT]
     missing = {id_: experiments.check_experiment(who, id_) for id_ in waiting}
-    experiment_list.show(studies, missing, ACTS, {id_: leak_lists.describe_waiting(who, id_) for id_ in waiting})
+    warnings = {id_: leak_lists.describe_waiting(who, id_) for id_ in waiting}
+    arenas = [study.id for study in studies if study.kind == Kind.ARENA and study.status in experiment_list.OPEN]
+    warnings |= arena_setup.describe_arenas(who, arenas)
+    experiment_list.show(studies, missing, ACTS, warnings)
 
 
 def _form(edited: UUID | None) -> str:
@@ -170,20 +234,31 @@ def _form(edited: UUID | None) -> str:
 
 
 def _show_form(who: Identity) -> None:
-    sets, edited = prompt_sets.list_prompt_sets(who), session.chosen(_EDITED)
-    if not sets:
-        note.show("An experiment needs prompts. Upload them under Prompt sets, then the models' outputs under Models.")
-        return
+    edited = session.chosen(_EDITED)
     form, initial = _form(edited), drafts.get_draft(who, edited) if edited else None
     if initial is not None:
         note.show(f"You are changing the draft “{initial.title}”.")
+    kind = arena_form.chosen_kind(form, initial)
+    if kind == Kind.ARENA:
+        arena_form.show(form, *arena_setup.list_live_models(who), initial)
+    elif not _show_study_form(who, form, initial):
+        return
+    with st.container(horizontal=True, gap="small"):
+        st.button("Save draft", key=f"save-{form}", type="primary", on_click=save, args=(form, kind))
+        if edited:
+            st.button("Leave as it was", key=f"leave-{form}", type="tertiary", on_click=close_form)
+
+
+def _show_study_form(who: Identity, form: str, initial: Draft | None) -> bool:
+    """Whether there are prompts to make a study of."""
+    sets = prompt_sets.list_prompt_sets(who)
+    if not sets:
+        note.show("An experiment needs prompts. Upload them under Prompt sets, then the models' outputs under Models.")
+        return False
     prompt_set_id = experiment_form.chosen_prompt_set(form, sets, initial)
     prompt_set = next(row for row in sets if row.id == prompt_set_id)
     experiment_form.show(form, prompt_set, list_candidates(who, prompt_set_id), initial)
-    with st.container(horizontal=True, gap="small"):
-        st.button("Save draft", key=f"save-{form}", type="primary", on_click=save, args=(form,))
-        if edited:
-            st.button("Leave as it was", key=f"leave-{form}", type="tertiary", on_click=close_form)
+    return True
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def render() -> None:
     open_ = [job for job in listed if job.status in {JobStatus.RUNNING, JobStatus.PAUSED}]
     if open_:
         _watch([job.id for job in open_])
-    models = [row for row in generations.list_models(who) if row.archived_at is None]
+    models = generations.list_choices(who)
     job_form.show(
         models,
         lambda chosen, sampling, n: generation_jobs.count_missing(

@@ -24,8 +24,9 @@ from app.components import (
     upload,
 )
 from app.components.page import Page
-from app.domain import Identity, ModelRow, Role
+from app.domain import Identity, Role
 from app.errors import BakeoffError, ConflictError, ConnectorError
+from app.file_rows import ModelRow
 from app.services import generations, model_drafts, models, prompt_sets
 from app.services.coverage import get_coverage
 from app.services.model_drafts import ModelDraft

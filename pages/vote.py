@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import streamlit as st
 
-from app.components import ballot, chrome, session, turn
+from app.components import account, ballot, chrome, content, criteria, links, session, steps, strip, turn
 from app.components.page import Page
 from app.components.text import to_markdown
-from app.domain import Answer, ExperimentStatus, Receipt, Role
+from app.domain import Answer, ExperimentStatus, Identity, Receipt, Role
 from app.errors import BakeoffError, SignInError
-from app.services import serving, voting
+from app.services import arena, participation, serving, voting
+from app.study import Asks, Criterion
 
 PAGE = Page(title="Vote", section="Rate", role=Role.RATER, order=1)
 
 
-def cast(token: str, answer: str, drawn_at: datetime) -> None:
+def cast(token: str, answer: str, drawn_at: datetime, asked: Sequence[Criterion] = ()) -> None:
     """Store a click; it runs before the page is drawn, so "saved" appears only after the commit.
 
     Nothing touches Streamlit's state before that: there, Streamlit could drop the click for a newer one.
@@ -25,12 +28,15 @@ def cast(token: str, answer: str, drawn_at: datetime) -> None:
     turn.take()
     try:
         rater = session.require(Role.RATER)
-        receipt, following = voting.cast_vote(rater, UUID(token), Answer(answer), drawn_at=drawn_at)
+        receipt, following = voting.cast_vote(
+            rater, UUID(token), Answer(answer), drawn_at=drawn_at, criteria=criteria.chosen(asked, token)
+        )
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
     session.hand_over(following)
     if receipt == Receipt.SAVED:
+        strip.begin(token, Answer(answer))
         session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
 
 
@@ -45,14 +51,38 @@ def undo() -> None:
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
+    strip.forget()
     session.flash("Taken back. Here is that pair again.", "info")
+
+
+def _act(decide: Callable[[Identity, UUID], None]) -> Callable[[UUID], None]:
+    def act(experiment_id: UUID) -> None:
+        turn.take()
+        session.hand_over(None)
+        try:
+            decide(session.require(Role.RATER), experiment_id)
+        except BakeoffError as error:
+            session.flash(str(error), "refused")
+            return
+        strip.forget()  # nothing is asked about practice
+
+    return act
+
+
+ACTS = steps.Acts(
+    agree=_act(participation.agree),
+    decline=_act(participation.decline),
+    reconsider=_act(participation.reconsider),
+    practise=_act(participation.practise),
+    begin=_act(participation.begin),
+)
 
 
 def render() -> None:
     """Draw the page; only the fragment is drawn anew for each vote."""
     rater = session.require(PAGE.role)
     if rater.role != Role.RATER and not session.votes_as_staff():
-        _ask_staff()
+        account.ask_before_voting()
         return
     ballot.show_tools(undo=undo, show_guidelines=_show_guidelines)
     _show_ballot()
@@ -61,9 +91,16 @@ def render() -> None:
 @st.dialog("Guidelines")
 def _show_guidelines() -> None:
     served = serving.next_battle(session.require(Role.RATER))
+    if served is not None and steps.is_before_start(served):
+        st.markdown("Read and agree to what the page says first.")
+        return
     guidelines = served.study.guidelines if served else ""
     st.markdown(to_markdown(guidelines or "Choose the answer that you would rather have received."))
-    st.caption(f"Keys: {ballot.KEYS}")
+    asks = served.study.asks if served else Asks()
+    more = (f" {criteria.KEYS}" if asks.criteria else "") + (" W say why." if asks.has_more else "")
+    st.caption(f"Keys: {ballot.KEYS}{more}")
+    if served is not None and served.study.consent:
+        steps.show_withdrawal(served.study.consent, partial(_act(participation.withdraw), served.study.id))
 
 
 @st.fragment
@@ -77,26 +114,27 @@ def _show_ballot() -> None:
         chrome.show_notice("Not available right now", f"{error} Your saved votes are safe; reload to try again.")
         return
     if served is None:
+        if arena.has_arena(session.require(Role.RATER)):
+            links.go_to("arena")
         chrome.show_notice("Nothing to rate right now", "No study is running. Come back with your link later.")
         return
+    if served.step is not None:
+        steps.show(served, ACTS, cast)
+        return
+    if served.note and not session.has_flash():
+        session.flash(served.note)
     ballot.show_head(served)
+    strip.show(served.study)
     if served.battle is None:
         _show_end(served.study.status, served.n_votes)
         return
     if not served.n_votes and served.study.guidelines:
         with st.container(border=True, key="first-guidelines"):
             st.markdown(to_markdown(served.study.guidelines))
-    ballot.show_battle(served.battle)
-    ballot.show_bar(served.battle, cast=cast)
-
-
-def _ask_staff() -> None:
-    chrome.show_notice(
-        "You can see the results, so your vote isn't blind",
-        "Votes of researchers and admins are stored, marked as staff votes, and left out of the leaderboard unless "
-        "somebody asks for them.",
-    )
-    st.button("Vote all the same", type="primary", on_click=session.agree_to_vote_as_staff)
+    content.show_battle(served.battle)
+    ballot.show_bar(served.battle, cast=cast, asked=served.study.asks.criteria)
+    if served.study.asks.criteria:
+        criteria.show(served.study.asks.criteria, str(served.battle.id))
 
 
 def _show_end(status: ExperimentStatus, n_votes: int) -> None:

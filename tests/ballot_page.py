@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import TimeoutError as TooLong
 
 from tests.server import Server
 
@@ -14,10 +15,15 @@ _BATTLE = """() => {
   const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
   return answer && [...answer.classList].find((c) => c.startsWith("st-key-left-")).slice("st-key-left-".length);
 }"""
-# Another battle is there, it can be voted on, and nothing is left of the one before it.
+_BLOCK = ".stVerticalBlock:has(> * > .st-key-bar)"
+_PARTS = [f"{_BLOCK} > :has({'+ *' * n} > .st-key-bar)" for n in (3, 2, 1)]  # prompt, left and right, before the bar
+# Another battle is there, it is drawn and can be voted on, and nothing is left of the one before it. What draws
+# Markdown, and code in it, comes to the browser a moment later than the rest.
 _READY = f"""(old) => {{
   const battle = ({_BATTLE})();
   return battle && battle !== old && document.querySelector('{IDLE}')
+    && document.querySelector("{_PARTS[0]}")?.innerText.trim()
+    && !document.querySelector('{_BLOCK} [data-testid="stSkeleton"]')
     && document.querySelectorAll(".st-key-bar button:enabled").length === 5;
 }}"""
 # Streamlit's page has one inline script, which only speaks to crawlers; our policy rightly refuses it. And at an
@@ -47,7 +53,11 @@ class BallotPage:
     def wait_for_battle(self, *, other_than: str | None = None) -> str:
         """Wait until a battle can be voted on, another one where asked; returns its id as 32 hex digits."""
         old = str(UUID(other_than)) if other_than else None
-        self.page.wait_for_function(_READY, arg=old)
+        try:
+            self.page.wait_for_function(_READY, arg=old)
+        except TooLong as too_long:
+            too_long.add_note(self.page.locator("body").inner_text())
+            raise
         return self.battle
 
     @property
@@ -63,8 +73,7 @@ class BallotPage:
     @property
     def parts(self) -> list[Locator]:
         """The prompt, the left and the right side."""
-        block = ".stVerticalBlock:has(> * > .st-key-bar)"
-        return [self.page.locator(f"{block} > :nth-last-child({place})") for place in (4, 3, 2)]
+        return [self.page.locator(part) for part in _PARTS]
 
     def answer(self, label: str) -> Locator:
         """A button of the bar."""

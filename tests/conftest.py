@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +14,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
+from app import tuning
+from app.jobs.arena import stop_streams
+from app.services import shared_work, threads, vote_store
 from app.services.system import prepare_database
 from app.settings import get_settings
 from db.engine import Database, database, open_database
+from db.migrate import migrate
 from tests.browser import find_chromium
 from tests.postgres import Postgres
 from tests.server import Server
 
 ROOT = Path(__file__).resolve().parents[1]
+Elsewhere = Callable[[], contextlib.AbstractContextManager[None]]
+tuning.end_turns()  # as in the app; else a click in Streamlit's tester would keep its turn, and the next one wait
 
 # Chromium must not look for updates or other services: its own traffic would blur what the tests capture. Playwright
 # itself turns the sandbox off, which root and most containers need; the only pages that are opened are ours.
@@ -30,6 +39,13 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """No thread outlives its test, or it would read the settings of the next one, and keep them."""
+    threads.stop()
+    shared_work.forget()
 
 
 @pytest.fixture(scope="session")
@@ -57,14 +73,42 @@ def postgres_url(postgres: Postgres) -> str:
     return postgres.url()
 
 
+def _migrated(url: str) -> None:
+    made = Database(url)
+    migrate(made)
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables and nothing in them: to copy it takes a fiftieth of what migrating takes."""
+    path = tmp_path_factory.mktemp("template") / "bakeoff.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """The name of a database with our tables and nothing in them."""
+    name = postgres.create_database()
+    _migrated(postgres.url(name))
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of a new, empty database; the test runs once on SQLite and once on PostgreSQL."""
+    """The SQLAlchemy URL of a new database; the test runs once on SQLite and once on PostgreSQL.
+
+    It is empty, but for a test that uses ``store``.
+    """
+    get, has_tables = request.getfixturevalue, "store" in request.fixturenames
     if request.param == "sqlite":
+        if has_tables:
+            shutil.copy(get("sqlite_template"), tmp_path / "bakeoff.db")
         yield f"sqlite:///{tmp_path / 'bakeoff.db'}"
         return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create_database()
+    server: Postgres = get("postgres")
+    name = server.create_database(get("postgres_template")) if has_tables else server.create_database()
     yield server.url(name)
     server.drop_database(name)
 
@@ -80,6 +124,58 @@ def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     database().close()
     open_database.cache_clear()
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def empty(store: Database, request: pytest.FixtureRequest, tmp_path: Path) -> Elsewhere:
+    """What makes another, empty database of the same kind the app's own for a while."""
+
+    numbers = itertools.count()
+
+    @contextlib.contextmanager
+    def elsewhere() -> Iterator[None]:
+        before = get_settings().database_url
+        server = None if store.is_sqlite else request.getfixturevalue("postgres")
+        name = server.create_database() if server else ""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(
+                "BAKEOFF_DATABASE_URL", server.url(name) if server else f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+            )
+            get_settings.cache_clear()
+            prepare_database()
+            try:
+                yield
+            finally:
+                database().close()
+        get_settings.cache_clear()
+        assert get_settings().database_url == before
+        if server:
+            server.drop_database(name)
+
+    return elsewhere
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_template: Path) -> Iterator[None]:
+    """A new, empty SQLite database, for pages in Streamlit's own tester."""
+    shutil.copy(sqlite_template, tmp_path / "bakeoff.db")
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    monkeypatch.delenv("BAKEOFF_DATABASE_URL", raising=False)
+    get_settings.cache_clear()
+    prepare_database()
+    vote_store.forget()
+    yield
+    database().engine.dispose()
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def quick_arena(store: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Arenas take the same steps, closer to each other; what the pace is at its own speed, tests/test_pacer.py says."""
+    monkeypatch.setattr("app.jobs.arena.TICK_S", 0.02)
+    monkeypatch.setattr("app.jobs.pacer.FASTEST", 2000.0)
+    yield
+    stop_streams()
 
 
 @pytest.fixture(scope="module")

@@ -90,10 +90,10 @@ class Postgres:
         """The SQLAlchemy URL of a database on this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
-    def create_database(self) -> str:
-        """The name of a new, empty database."""
+    def create_database(self, template: str = "template1") -> str:
+        """The name of a new database: an empty one, or a copy of ``template``, to which nobody may be connected."""
         name = f"test_{uuid4().hex}"
-        self._execute(f"create database {name}")
+        self._execute(f"create database {name} template {template}")
         return name
 
     def drop_database(self, name: str) -> None:

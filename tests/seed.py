@@ -14,6 +14,7 @@ import app.samples
 from app.domain import LeakChoice, Role
 from app.services import experiments, generations, leak_check, prompt_sets, sign_in, system
 from app.services.coverage import get_coverage
+from app.study import asks_of
 
 SAMPLES = Path(app.samples.__file__).parent
 TITLE = "Which answer is better?"
@@ -25,6 +26,8 @@ def seed(folder: Path = SAMPLES, *, leak_choice: str = "", **rules: Any) -> dict
     ``leak_choice`` is what becomes of outputs that name their maker; without it nobody is shown them.
     """
     system.prepare_database()
+    if "asks" in rules:
+        rules["asks"] = asks_of(rules["asks"])
     with (folder / "prompts.jsonl").open("rb") as stream:
         prompt_set = prompt_sets.import_prompts(None, stream, name=str(folder))
     with (folder / "models.jsonl").open("rb") as stream:

@@ -7,10 +7,11 @@ import io
 import json
 from uuid import UUID
 
+import numpy as np
 from PIL import Image
 
 from app.domain import Identity, Role
-from app.services import experiments, generations, prompt_sets, sign_in
+from app.services import experiments, generations, prompt_sets, sign_in, vote_files
 
 
 def jsonl(*rows: dict[str, object]) -> io.BytesIO:
@@ -39,9 +40,18 @@ def person(role: Role = Role.RATER, experiment_id: UUID | None = None) -> Identi
 
 
 def study(
-    *, n_models: int = 3, n_prompts: int = 4, votes_per_pair: int = 10, min_dwell_ms: int = 0, **options: object
+    *,
+    n_models: int = 3,
+    n_prompts: int = 4,
+    votes_per_pair: int = 10,
+    min_dwell_ms: int = 0,
+    is_started: bool = True,
+    **options: object,
 ) -> UUID:
-    """A running study of models "Model 0".. on prompts "p0"..; the output of model i for prompt j is "answer i j"."""
+    """A running study of models "Model 0".. on prompts "p0"..; the output of model i for prompt j is "answer i j".
+
+    It stays a draft unless ``is_started``.
+    """
     names = [f"Model {i}" for i in range(n_models)]
     prompts = prompt_sets.import_prompts(
         None, jsonl(*({"id": f"p{j}", "prompt": f"question {j}"} for j in range(n_prompts))), name="Questions"
@@ -67,5 +77,20 @@ def study(
         min_dwell_ms=min_dwell_ms,
         **options,  # type: ignore[arg-type]
     )
-    experiments.start_experiment(None, experiment_id)
+    if is_started:
+        experiments.start_experiment(None, experiment_id)
     return experiment_id
+
+
+def contrary_votes(
+    n_raters: int, each: int, *, contrary: int, agree: float, title: str = "Planted", seed: int = 1
+) -> UUID:
+    """Votes on three models of clear order; rater ``contrary`` says the opposite of what the others say."""
+    rng, rows, names = np.random.default_rng(seed), list[dict[str, object]](), ("Ash", "Birch", "Cedar")
+    for rater in range(n_raters):
+        for _ in range(each):
+            i, j = rng.permutation(3)[:2].tolist()
+            is_better = (i < j) == (rng.random() < agree)
+            winner = "left" if is_better != (rater == contrary) else "right"
+            rows.append({"left": names[i], "right": names[j], "winner": winner, "rater": f"r{rater}"})
+    return vote_files.import_votes(None, jsonl(*rows), title=title).experiment_id

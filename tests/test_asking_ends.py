@@ -11,6 +11,7 @@ import pytest
 import app.jobs.asking
 from app.connectors._protocol import Reply
 from app.domain import GenerationStatus
+from app.jobs.asking import MOST_FORBIDDEN
 from app.services import asking, generation_jobs, job_progress, leak_check, prompt_sets
 from app.services.asking import Outcome
 from db.engine import Database
@@ -167,3 +168,23 @@ def test_a_late_answer_does_not_overwrite_what_was_settled_since(store: Database
     (row,) = rows(store)
     assert row.parts[0]["text"].strip() == "You asked: question 0"
     assert counts(job_id) == {"ok": 1}
+
+
+def test_a_forbidden_question_fails_alone_and_an_endpoint_that_forbids_all_is_left_alone(store: Database) -> None:
+    """403 is said of one question by providers that look through them, and of the key by others."""
+
+    def some(question: str, n: int) -> tuple[int, dict[str, str], str | None]:
+        return (403, {}, "flagged by moderation") if question.endswith("3") else (200, {}, None)
+
+    with SlowEndpoint(some) as endpoint:
+        job_id = start(questions(40), remote(endpoint, concurrency=2))
+        run_once()
+    assert counts(job_id) == {"ok": 36, "failed": 4}
+    assert "flagged by moderation" in job_progress.list_failures(None, job_id)[0].reason
+    with SlowEndpoint(lambda question, n: (403, {}, "not in your country")) as endpoint:
+        job_id = start(questions(200, name="Others"), remote(endpoint, name="Elsewhere", concurrency=1))
+        run_once()
+        assert endpoint.asked.total() == MOST_FORBIDDEN
+    found = counts(job_id)
+    assert (found["failed"], found["waiting"]) == (MOST_FORBIDDEN, 200 - MOST_FORBIDDEN)
+    assert "not in your country" in job_progress.get_progress(None, job_id).parts[0].reason

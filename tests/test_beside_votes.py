@@ -14,9 +14,12 @@ from tests.conftest import ROOT
 from tests.judge_server import JudgeServer, shown_answers
 from tests.stored import n_rows
 from tests.studies import jsonl
-from tests.test_leaderboard_page import data_folder, html_of, text_of  # noqa: F401 - a fixture for every test
+from tests.tester import html_of, text_of
 
-pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+    pytest.mark.usefixtures("data_folder"),
+]
 PAGE = str(ROOT / "app" / "ui.py")
 
 

@@ -45,7 +45,8 @@ def captured(request: pytest.FixtureRequest, new_server: Callable[..., Server], 
     """The study "strict" is only there to refuse an early vote."""
     folder = SAMPLES if request.param == "samples" else request.getfixturevalue("shared") / "data/llmfao"
     server = new_server()
-    quick = {"folder": folder, "min_dwell_ms": 0, "votes_per_rater": N_BATTLES}
+    asks = {"strength": True, "reasons": True, "comment": True, "skip_reason": True}
+    quick = {"folder": folder, "min_dwell_ms": 0, "votes_per_rater": N_BATTLES, "asks": asks}
     studies = server.seed({**quick, "min_dwell_ms": 60_000}, quick)
     server.start()
     har = server.folder / "wire.har"
@@ -72,6 +73,8 @@ def rate_everything(context: BrowserContext, server: Server, studies: list[Study
             ballot.press("s")
             ballot.press("u")
             ballot.press("s")
+        if i == 14:
+            say_everything(ballot)
         if i == 19:
             ballot.page.reload()
             ballot.wait_for_battle()
@@ -85,6 +88,24 @@ def rate_everything(context: BrowserContext, server: Server, studies: list[Study
         ballot.page.evaluate("path => fetch(path).then((answer) => answer.text())", f"{server.base_url}/{path}")
     kept = "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, document.title])"
     return str(ballot.page.evaluate(kept)) + json.dumps(context.storage_state())
+
+
+def say_everything(ballot: BallotPage) -> None:
+    """Explain the last vote, look at My votes, change one, and try to open one that isn't there."""
+    page = ballot.page
+    page.keyboard.press("w")
+    box = page.get_by_role("textbox", name="Comment")
+    box.fill("A comment of mine")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bo-kept")).to_have_text("Kept")
+    page.get_by_text("My votes").click()
+    page.locator('[class*="st-key-open-"] button').first.click()
+    ballot.wait_for_battle()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("status").first).to_contain_text("Stored")
+    page.goto(f"{ballot.server.base_url}/my_votes?battle={'0' * 32}")
+    page.get_by_text("There is no such vote of yours.").wait_for()
+    ballot.follow("/vote")
 
 
 def test_no_byte_outside_of_the_texts_names_a_model(captured: Captured) -> None:

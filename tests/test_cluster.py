@@ -19,6 +19,7 @@ from app.stats import cluster
 from app.stats.cluster import cluster_meat, clustered_covariance, pair_scores, two_way_covariance, vote_meat
 from app.stats.covariance import model_covariance, pseudo_inverse, sandwich_covariance
 from app.stats.newton import fit_bradley_terry, win_probabilities
+from tests.machine import patience
 
 
 def half_wins(m, a, b, share):
@@ -271,6 +272,7 @@ def test_intervals_of_12_raters_cover_95_percent_where_per_vote_intervals_do_not
     assert np.mean(naive_hits) < 0.75
 
 
+@pytest.mark.timed
 def test_a_million_votes_two_way_take_less_than_a_second_of_processor_time():
     """20,000 raters, 5,000 prompts, 100 models; processor time, since the machine may be busy."""
     rng = np.random.default_rng(0)
@@ -285,4 +287,4 @@ def test_a_million_votes_two_way_take_less_than_a_second_of_processor_time():
         found = two_way_covariance(bread, pair_scores(m, a, b, residual, weight), rater, prompt)
         took.append(time.thread_time() - start)
     assert found.n_clusters == (20_000, 5_000)
-    assert min(took) < 1.0
+    assert min(took) < patience()

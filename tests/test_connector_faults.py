@@ -44,7 +44,7 @@ QUICK = {"first_byte_s": 0.3, "idle_s": 0.3, "total_s": 1.0}
         ("400 Bad Request", "bad_answer", False),
         ("401 Unauthorized", "key", False),
         ("402 Payment Required", "key", False),
-        ("403 Forbidden", "key", False),
+        ("403 Forbidden", "forbidden", False),
         ("404 Not Found", "not_found", False),
         ("408 Request Timeout", "timeout", True),
         ("413 Content Too Large", "too_large", False),

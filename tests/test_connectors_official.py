@@ -137,7 +137,7 @@ def test_openai_asks_for_a_picture_as_we_do() -> None:
 
 KINDS = {
     "AuthenticationError": "key",
-    "PermissionDeniedError": "key",
+    "PermissionDeniedError": "forbidden",
     "NotFoundError": "not_found",
     "RateLimitError": "rate",
     "InternalServerError": "server",

@@ -16,6 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 import db.engine
+import db.file_lock
 from app.errors import ConfigurationError
 from db.engine import Database, DatabaseUnavailable, Peek, has_wal_defect, journal_mode
 from tests.conftest import ROOT
@@ -125,7 +126,7 @@ def test_a_folder_without_file_locks_gets_the_rollback_journal_and_can_be_writte
     def refuse(*_: object, **__: object) -> None:
         raise NotImplementedError("no locks here")
 
-    monkeypatch.setattr(db.engine.FileLock, "acquire", refuse)
+    monkeypatch.setattr(db.file_lock.KernelLock, "acquire", refuse)
     store = Database(f"sqlite:///{tmp_path / 'share.db'}")
     with store.write() as session:
         session.connection().execute(text("CREATE TABLE counter (n INTEGER)"))

@@ -16,16 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.discovery import find_plugins
-from app.domain import GenerationRow, Message, ModelRow, Outcome, PromptRow, VoteRow
+from app.domain import Message, Outcome
 from app.errors import BadFileError, RowProblem
+from app.file_rows import GenerationRow, ModelRow, PromptRow, VoteRow
 from app.formats import _csv
+from app.formats._gold import GoldRow
 from app.formats._registry import detect, formats_of, read_all
 from app.formats._text import HAS_NUL, IS_UTF16, NOT_UTF8, TOO_LONG, identifier
+from app.study import OVERALL, Remarks
 
-FORMATS = find_plugins("app.formats")
+FORMATS = {key: plugin for key, plugin in find_plugins("app.formats").items() if plugin.KIND != "export"}
 TEXT_FORMATS = [key for key in FORMATS if not key.endswith("_parquet")]
 WRITERS = [key for key, plugin in FORMATS.items() if hasattr(plugin, "write")]
-ROWS = {"prompts": PromptRow, "models": ModelRow, "generations": GenerationRow, "votes": VoteRow}
+ROWS = {"prompts": PromptRow, "models": ModelRow, "generations": GenerationRow, "votes": VoteRow, "gold": GoldRow}
 
 
 def parquet(key: str, row: Any) -> bytes:
@@ -45,18 +48,20 @@ GOOD = {
     "generations_parquet": parquet("generations_parquet", GenerationRow(1, "m1", "Hi", "p1")),
     "prompts_jsonl": b'{"id": "p1", "prompt": "Hello"}\n',
     "prompts_csv": b"id,prompt\np1,Hello\n",
+    "gold_jsonl": b'{"prompt": "Say p1", "left": "m1", "right": "m2", "gold": "left"}\n',
     "models_jsonl": b'{"name": "m1"}\n',
     "models_csv": b"name,version\nm1,2\n",
     "generations_jsonl": b'{"prompt_id": "p1", "model": "m1", "output": "Hi"}\n',
     "generations_csv": b"prompt_id,model,output\np1,m1,Hi\n",
     "votes_jsonl": b'{"model_a": "m1", "model_b": "m2", "winner": "tie"}\n',
+    "votes_alpacaeval": b'{"generator_1": "m1", "generator_2": "m2", "preference": 1.5}\n',
+    "votes_parquet": parquet("votes_parquet", {"model_a": "m1", "model_b": "m2", "outcome": "tie"}),
     "votes_csv": b"model_a,model_b,winner\nm1,m2,tie\n",
 }
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-NASTY = st.sampled_from(
-    ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "'=1", "''-1", '"=1', "\n=1", "a\r\nb", "a\rb", "1"]
-)
+_SPREAD = ["\t=1", "\r=1", "\n=1", "a\r\nb", "a\rb"]
+NASTY = st.sampled_from(["=1+1", "+1", "-1", "@A1", "'=1", "''-1", '"=1', "1", *_SPREAD])
 ANY_TEXT = TEXT | NASTY
 FILLED = ANY_TEXT.filter(lambda text: bool(text.strip()))
 NAME = ANY_TEXT.map(identifier).filter(bool)
@@ -118,12 +123,12 @@ VOTE = st.fixed_dictionaries(
     optional={
         "left": st.sampled_from(["model_a", "model_b", None]),
         "prompt_id": st.none() | NAME,
+        "turn": st.none() | st.integers(1, 9),
         "rater": st.none() | NAME,
-        "comment": ANY_TEXT,
+        "comment": NAME,
         "propensity": st.floats(-1, 1),
         "is_gold": st.booleans(),
         "voted_at": st.none() | st.datetimes(timezones=st.just(UTC)),
-        "reasons_a": st.lists(ANY_TEXT),
     },
 )
 WRITABLE = {
@@ -150,6 +155,7 @@ WRITABLE = {
     "generations_parquet": st.lists(ANY_GENERATION),
     "votes_jsonl": st.lists(VOTE),
     "votes_csv": st.lists(VOTE),
+    "votes_parquet": st.lists(VOTE),
 }
 
 
@@ -164,8 +170,9 @@ def without_line(row: Any) -> Any:
 
 
 def expected_vote(row: dict[str, Any]) -> list[Any]:
-    keys = ("left", "prompt_id", "rater", "voted_at")
-    return [row["model_a"], row["model_b"], row["outcome"], *(row.get(key) for key in keys), 1.0]
+    keys = ("model_a", "model_b", "outcome", "left", "prompt_id", "rater", "voted_at")
+    said, own = Remarks(comment=row.get("comment", "")), None  # without a vote_id it is none of ours
+    return [*(row.get(key) for key in keys), 1.0, None, OVERALL, said, row.get("turn"), own]
 
 
 every_format = pytest.mark.parametrize("key", FORMATS)
@@ -188,13 +195,10 @@ def test_a_format_knows_no_other_format_and_no_framework(key: str) -> None:
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
     assert not any(name.startswith(f"app.formats.{other}") for name in names for other in (*FORMATS, "_registry"))
-    ours = {name for name in names if name.startswith("app.")}
-    assert all(name.startswith(("app.domain.", "app.errors.", "app.formats._")) for name in ours)
-    assert {node.module.split(".")[0] for node in imports if node.module} <= {
-        "__future__",
-        "app",
-        *sys.stdlib_module_names,
-    }
+    pure = ("app.domain.", "app.errors.", "app.file_rows.", "app.formats._", "app.study.")
+    assert all(name.startswith(pure) for name in names if name.startswith("app."))
+    roots = {node.module.split(".")[0] for node in imports if node.module}
+    assert roots <= {"__future__", "app", *sys.stdlib_module_names}
 
 
 @every_format
@@ -327,8 +331,9 @@ def test_a_writer_takes_a_million_rows_one_at_a_time(key: str) -> None:
     stream = io.BytesIO()
 
     def rows() -> Any:
-        for number in range(2001 if key.endswith("_parquet") else 3):
-            if not key.endswith("_parquet") or number % 1000 == 0:  # Parquet is written by the thousand
+        at_once = getattr(FORMATS[key], "AT_ONCE", 1000 if key.endswith("_parquet") else 1)  # Parquet is in groups
+        for number in range(2 * at_once + 1):
+            if number % at_once == 0:
                 sizes.append(stream.tell())
             yield row
 
@@ -343,7 +348,6 @@ def test_a_writer_takes_a_million_rows_one_at_a_time(key: str) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "Excel file; save it as CSV"),
         (b"PK\x03\x04\x14\0votes.csv", "ZIP"),
         (b"\x1f\x8b\x08\0", "gzip"),
-        (b"PAR1\0\0", "Parquet"),
         (b"MZ\x90\0", "program"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not a text file"),
         (b'[{"model_a": "x"}]', "JSON list"),
@@ -392,6 +396,5 @@ def test_a_stream_that_gives_few_bytes_at_a_time_and_cannot_seek_is_read_whole()
 
 
 def test_reading_closes_no_stream_of_the_caller() -> None:
-    stream = io.BytesIO(GOOD["votes_csv"])
-    read_all("votes", stream)
+    read_all("votes", stream := io.BytesIO(GOOD["votes_csv"]))
     assert not stream.closed

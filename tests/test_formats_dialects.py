@@ -11,8 +11,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from app.domain import GenerationRow, Message, PromptRow
+from app.domain import Message
 from app.errors import BadFileError, RowProblem
+from app.file_rows import GenerationRow, PromptRow
 from app.formats import (
     _parquet,
     generations_jsonl,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import GenerationRow
 from app.errors import BadFileError, RowProblem
+from app.file_rows import GenerationRow
 from app.formats import generations_csv, generations_jsonl
 from app.formats._registry import read_all
 

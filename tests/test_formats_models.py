@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import ModelRow
 from app.errors import BadFileError, RowProblem
+from app.file_rows import ModelRow
 from app.formats import models_csv, models_jsonl
 from app.formats._registry import read_all
 

@@ -98,7 +98,7 @@ def test_from_endpoints_to_a_blind_vote(
     start_study(page, server)
     ballot = open_ballot(new_context(), server, invite_rater(page))
     _, _, left, right = ballot.shown
-    assert {re.match(r"The (first|second) says to", side)[1] for side in (left, right)} == {"first", "second"}  # type: ignore[index]
+    assert {re.search(r"The (first|second) says to", side)[1] for side in (left, right)} == {"first", "second"}  # type: ignore[index]
     ballot.press("ArrowLeft")
     expect(ballot.page.get_by_role("status")).to_have_text("Saved · 1 vote")
     assert [row.n for row in server.rows("SELECT count(*) AS n FROM vote")] == [1]

@@ -18,6 +18,7 @@ from app.services.design import get_design
 from db import models as models_in_db
 from db.engine import Database
 from tests.jobs import CANARY, KEY, counts, echo, questions, remote, rows, run_once, start
+from tests.machine import patience
 from tests.slow_endpoint import SlowEndpoint
 from tests.studies import jsonl, person, png
 
@@ -165,13 +166,14 @@ def test_only_admins_steer_jobs(store: Database) -> None:
             generation_jobs.start_job(who, prompt_set_id=job_id, model_ids=[])
 
 
+@pytest.mark.timed
 def test_a_job_of_many_generations_is_stored_at_once(store: Database) -> None:
     prompt_set_id = questions(2500)
     began = time.monotonic()
     job_id = start(prompt_set_id, *(echo(f"E{n}") for n in range(8)))
     took = time.monotonic() - began
     assert counts(job_id) == {"waiting": 20_000}
-    assert took < 15
+    assert took < 15 * patience()
     generation_jobs.cancel_job(None, job_id)
     assert counts(job_id) == {}
     assert rows(store) == []

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 SOURCE = ("app", "pages", "db")
 FOLDERS = {*SOURCE, "tests", "bench", "docs", "deploy", ".streamlit", ".ci", ".github"}
-ENTRY_POINTS = {"app/main.py", "app/cli.py", "app/jobs/_durable.py", "app/jobs/worker.py"}
+ENTRY_POINTS = {"app/main.py", "app/cli.py", "app/jobs/_durable.py", "app/jobs/arena.py", "app/jobs/worker.py"}
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 50
 VAGUE_NAMES = {"utils", "helpers", "manager", "common"}
@@ -186,3 +186,13 @@ def test_the_pattern_of_machine_names(text: str, is_found: bool) -> None:
 def test_the_search_for_broad_handlers(code: str, broad: bool) -> None:
     handler = next(node for node in ast.walk(ast.parse(f"try: pass\n{code}")) if isinstance(node, ast.ExceptHandler))
     assert is_broad(handler) is broad
+
+
+def test_every_rule_of_the_style_sheet_is_closed() -> None:
+    """One that is not swallows all rules after it, and no browser complains."""
+    depth, text = 0, re.sub(r"/\*.*?\*/", "", (ROOT / "app/assets/bakeoff.css").read_text(encoding="utf-8"), flags=re.S)
+    for line in text.splitlines():
+        if not line.startswith((" ", "}")) and line:
+            assert depth == 0, f"a rule before this is open: {line}"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0

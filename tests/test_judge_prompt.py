@@ -8,6 +8,7 @@ import pytest
 
 from app.domain import Answer
 from app.services.judge_prompt import judge_question, read_verdict, texts_of
+from tests.machine import patience
 
 USER = [{"role": "user", "content": "Write a haiku."}]
 
@@ -88,7 +89,8 @@ def test_a_picture_is_not_put_into_words() -> None:
     assert texts_of([{"type": "text", "text": "a"}]) == ["a"]
 
 
+@pytest.mark.timed
 def test_a_flood_after_the_word_does_not_hold_the_reader_up() -> None:
     began = time.perf_counter()
     assert read_verdict("verdict" + "-" * 300_000 + "verdict:" * 20_000) is None
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 2 * patience()

@@ -22,6 +22,7 @@ from app.services import (
     leaderboard,
     prompt_sets,
     serving,
+    vote_export,
     vote_files,
     voting,
 )
@@ -96,7 +97,7 @@ def test_its_votes_are_in_no_board_and_in_no_export(serve: Serve) -> None:
 
     def seen() -> tuple[object, bytes, dict[str, int]]:
         out = BytesIO()
-        vote_files.export_votes(None, experiment_id, out, file_format="votes_jsonl")
+        vote_export.export_votes(None, experiment_id, out, vote_export.Wanted("jsonl"))
         rows = {name: n for name, n in n_rows().items() if name in ("vote", "battle", "pair")}
         return leaderboard.get_leaderboard(None, experiment_id).ranking, out.getvalue(), rows
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,53 +18,23 @@ from app.components import axis, board
 from app.domain import Role
 from app.errors import NotAllowedError, NotConvergedError
 from app.services import board_file, demo, experiments, leaderboard, sign_in, vote_files
-from app.services.system import prepare_database
-from app.settings import get_settings
 from db.engine import database
 from tests.conftest import ROOT
+from tests.tester import html_of, sign_in_as, start_tester, text_of
 
-pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+    pytest.mark.usefixtures("data_folder"),
+]
 PAGE_FILE = str(ROOT / "pages" / "leaderboard.py")
 TAG = re.compile(r"<[^>]+>")
 
 
-@pytest.fixture(autouse=True)
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A new, empty database for each test."""
-    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
-    monkeypatch.delenv("BAKEOFF_DATABASE_URL", raising=False)
-    get_settings.cache_clear()
-    prepare_database()
-    yield
-    database().engine.dispose()
-    get_settings.cache_clear()
-
-
-def sign_in_as(role: Role) -> str:
-    """What the database and Streamlit know of the cookie of a new person of this role."""
-    link = sign_in.create_invite(None, role=role)
-    return sign_in.hash_token(sign_in.open_link(link.split("token=")[1]))
-
-
 def open_page(**address: str) -> AppTest:
     """The page as a researcher sees it, whose first page it is."""
-    at = AppTest.from_file(str(ROOT / "app" / "ui.py"), default_timeout=30)
-    at.user = {"session": sign_in_as(Role.RESEARCHER)}
-    for name, value in address.items():
-        at.query_params[name] = value
-    at.run()
+    at = start_tester(**address)
     assert not at.exception
     return at
-
-
-def html_of(at: AppTest) -> str:
-    return "\n".join(element.proto.body for element in at.get("html"))
-
-
-def text_of(at: AppTest) -> str:
-    """All that the page says, in HTML or in Streamlit's own elements."""
-    own = [element.value for kind in (at.title, at.markdown, at.caption, at.subheader) for element in kind]
-    return unescape(TAG.sub(" ", html_of(at))) + "\n".join(own)
 
 
 def column(at: AppTest, name: str) -> list[str]:
@@ -130,6 +99,14 @@ def test_the_verdict_is_the_title_over_the_ranking() -> None:
     assert column(at, "rank") == ["1", "2", "3"]
     assert column(at, "votes") == ["133", "134", "123"]
     assert "Simulated" not in text_of(at)
+
+
+def test_the_time_of_the_last_vote_is_told_only_where_the_file_told_it() -> None:
+    import_votes(CONNECTED)
+    assert "last vote" not in text_of(open_page())
+    timed = b"left,right,winner,voted_at\nAsh,Birch,left,2024-01-30T10:00:00Z\nAsh,Birch,left,2024-01-31T10:00:00Z\n"
+    key = vote_files.import_votes(None, io.BytesIO(timed), title="Timed").key
+    assert "last vote" in text_of(open_page(study=key))
 
 
 def test_simulated_votes_are_marked() -> None:
@@ -210,7 +187,7 @@ def test_the_chart_ships_no_other_columns_than_it_draws() -> None:
 
     proto = open_page().get("vega_lite_chart")[0].proto
     table = pa.ipc.open_stream(proto.data.data).read_all()
-    assert table.column_names == ["row", "column", "share", "won", "votes"]
+    assert table.column_names == ["row", "column", "share", "won", "votes", "strength", "turn"]
     assert table.num_rows == 6
 
 
@@ -249,6 +226,24 @@ def test_real_votes_of_59_models_make_a_board(shared: Path) -> None:
     assert len(column(at, "name")) == 59
     at.selectbox(key="sort").select("Votes").run()
     assert column(at, "name")[0] == "Weaver 12k"
+
+
+def test_how_it_was_computed_is_one_click_away() -> None:
+    import_votes(CONNECTED)
+    at = open_page()
+    assert "Methods: A study" not in text_of(at)  # made when it is opened
+    at.session_state["methods"] = True
+    at.run()
+    assert not at.exception
+    assert "Methods: A study" in text_of(at)
+    assert "195 votes by 5 raters on 3 models" in text_of(at)
+    files = [element.proto.label for element in at.get("download_button")]
+    assert {"Methods as Markdown", "Report as HTML"} <= set(files)
+
+
+def test_the_verdict_says_how_many_votes_would_decide() -> None:
+    import_votes((("Ash", "Birch", "left", 54), ("Ash", "Birch", "right", 46)))
+    assert re.search(r"About \d,\d00 more votes, spread as so far, would decide", text_of(open_page()))
 
 
 def test_the_file_has_a_row_for_each_model_and_disarms_formulas() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from uuid import UUID
 
 import pytest
@@ -354,3 +356,22 @@ def test_lists_come_in_pages_with_what_stands_around_each_leak(store: Database) 
     assert excerpt.before.startswith("…") and excerpt.before.endswith("I am ")
     assert excerpt.after == ". 0"
     assert leak_lists.list_leaks(None, state="masked") == []
+
+
+def test_a_phrase_added_while_an_output_is_being_stored_is_found_in_it(store: Database) -> None:
+    """The output was looked through by the rules of before; the phrase waits until it is stored, then finds it."""
+    outputs({"Heron": ["Written at the lake.", "Two.", "Three."]})
+    with store.read() as session:
+        row = session.execute(select(generation).limit(1)).one()
+    adding = threading.Thread(target=leak_check.add_phrase, args=(None, "secret lake"))
+    with store.write() as session:
+        watches = leak_check.load_watches(session, [row.model_id])
+        parts = [{"type": "text", "text": "From the secret lake."}]
+        assert check(watches[row.model_id], "", parts).status == GenerationStatus.OK
+        adding.start()
+        time.sleep(0.3)  # long enough for a phrase that doesn't wait to be stored and looked for
+        session.execute(update(generation).where(generation.c.id == row.id).values(parts=parts))
+    adding.join(30)
+    with store.read() as session:
+        found = session.execute(select(generation.c.status).where(generation.c.id == row.id)).scalar_one()
+    assert found == GenerationStatus.FLAGGED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from html import unescape
 
@@ -334,6 +335,16 @@ def test_votes_from_elsewhere_become_a_completed_study() -> None:
     (row,) = experiments.list_experiments(None)
     assert (row.title, row.status, row.n_votes) == ("old study", ExperimentStatus.COMPLETED, 2)
     assert "stored as a completed study" in said(at)
+
+
+def test_votes_that_carry_their_texts_bring_them_unless_told_otherwise() -> None:
+    row = {"instruction": "Add.", "output_1": "2", "generator_1": "Tern", "output_2": "3", "generator_2": "Heron"}
+    at = drop(open_page("experiments"), json.dumps({**row, "preference": 1.0}).encode(), "judged.json")
+    [box] = [box for box in at.checkbox if box.label.startswith("Take in the file's prompts")]
+    assert box.value
+    press(at, "Store 1 votes")
+    assert "1 votes on 2 models, 1 of them with prompt and outputs: stored" in said(at)
+    assert [row.name for row in prompt_sets.list_prompt_sets(None)] == ["judged"]
 
 
 def test_a_bad_vote_is_refused_by_line() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.measures import bleu, characters, chrf, exact_match, refusal, rouge_1, rouge_l, token_f1, words
 from app.measures._protocol import Facts
+from tests.machine import patience
 
 NOTHING = Facts()
 
@@ -116,10 +117,11 @@ def test_an_answer_is_not_taken_for_a_refusal(text: str) -> None:
     assert refusal.measure(text, None, NOTHING) == 0.0
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text", ["sorry " * 60, "no " * 100, "as an ai " * 40, "sorry, but " * 30, "i'm sorry " * 30 + "i"]
 )
 def test_no_opening_keeps_the_search_for_long(text: str) -> None:
     began = time.perf_counter()
     refusal.measure(text, None, NOTHING)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 0.5 * patience()

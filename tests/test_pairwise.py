@@ -12,6 +12,7 @@ from app.errors import InvalidInputError
 from app.stats.covariance import model_covariance
 from app.stats.newton import fit_bradley_terry, information
 from app.stats.pairwise import PairTests, holm, pairwise_tests, rank_sets
+from tests.machine import patience
 
 CITATIONS = np.array([[0, 730, 498, 221], [33, 0, 68, 17], [320, 813, 0, 142], [284, 276, 325, 0]], dtype=float)
 
@@ -79,6 +80,7 @@ def test_false_claims_among_equal_models_stay_below_5_percent_of_boards():
     assert 0.02 < np.mean(wrong) < 0.06
 
 
+@pytest.mark.timed
 def test_59_models_take_milliseconds():
     theta = np.random.default_rng(0).normal(size=59)
     covariance = model_covariance(theta, np.full((59, 59), 10.0) - 10 * np.eye(59))
@@ -87,4 +89,4 @@ def test_59_models_take_milliseconds():
         start = time.perf_counter()
         rank_sets(pairwise_tests(theta, covariance), 59)
         took.append(time.perf_counter() - start)
-    assert min(took) < 0.02
+    assert min(took) < 0.02 * patience()

@@ -17,10 +17,11 @@ from sqlmodel import Session, SQLModel
 import db
 from app.domain import Act, Answer, BattleStatus, Input, Outcome, Purpose, utc_now
 from app.services import serving, voting
+from app.study import Ending, Strength
 from db.columns import new_id
 from db.engine import Database
 from db.prepared import Prepared
-from db.tables import Battle, Media, Pair, Vote, WebSession, tables_of
+from db.tables import Battle, Gold, Media, Pair, Participation, Vote, WebSession, tables_of
 from tests.studies import person, study
 
 TABLES: MetaData = SQLModel.metadata
@@ -48,6 +49,20 @@ class Rows:
             image = Media(content_hash="ab", media_type="image/png", n_bytes=1, place="0123.png", created_at=NOW)
             session.add(image)
             self.media = image.id
+            pair_known = Gold(
+                experiment_id=self.study,
+                position=0,
+                purpose=Purpose.GOLD,
+                messages=[],
+                left="l",
+                right="r",
+                answer=Answer.LEFT,
+            )
+            part = Participation(
+                experiment_id=self.study, account_id=self.rater.account_id, panel_values={}, created_at=NOW
+            )
+            session.add_all([pair_known, part])
+            self.participation = part.id
         with store.read() as session:
             self.pair = session.execute(select(pair.c.id)).scalar_one()
             self.voted = session.execute(select(vote.c.battle_id).where(vote.c.outcome.is_not(None))).scalar_one()
@@ -65,6 +80,12 @@ class Rows:
 
 NOW: datetime = utc_now()
 EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
+    "db.allocation._TAKE_OF_ALL": lambda rows: [
+        {"pair": rows.pair, "study": rows.study, "total": 10},
+        {"pair": rows.pair, "study": rows.study, "total": 1},
+    ],
+    "db.allocation._COUNT_VOTES": lambda rows: [{"study": rows.study}],
+    "db.allocation._FULL": lambda rows: [{"study": rows.study, "limit": 1}, {"study": rows.study, "limit": 9}],
     "db.accounts._FIND_SESSION": lambda rows: [
         {"token_hash": rows.token_hash, "now": NOW},
         {"token_hash": rows.token_hash, "now": NOW + timedelta(days=400)},
@@ -77,6 +98,11 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
         {"rater_id": rows.rater.account_id, "experiment_id": new_id()},
     ],
     "db.battles._FOR_VOTE": lambda rows: [{"battle_id": rows.open, "rater_id": rows.rater.account_id}],
+    "db.battles._TO_READ": lambda rows: [{"battle_id": rows.voted, "rater_id": rows.rater.account_id}],
+    "db.screens._SHOWN": lambda rows: [{"battle_id": rows.open, "rater_id": rows.rater.account_id}],
+    "db.battles._COUNT_REVISION": lambda rows: [{"battle": rows.voted, "revisions": 7}],
+    "db.participation._FINISH": lambda rows: [{"participation": rows.participation, "at": NOW, "as_": Ending.DONE}],
+    "db.votes._COMMENT": lambda rows: [{"battle": rows.voted}, {"battle": rows.open}],
     "db.battles._TAKEN": lambda rows: [{"experiment_id": rows.study}],
     "db.battles._SERVED": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}],
     "db.battles._COUNT_SERVED": lambda rows: [
@@ -85,6 +111,7 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
     ],
     "db.screens._CONTENT": lambda rows: [{"battle_id": rows.open}],
     "db.battles._SIDES": lambda rows: [{"pair_id": rows.pair}],
+    "db.battles._WITHDRAW": lambda rows: [{"battle": rows.open}, {"battle": rows.voted}],
     "db.battles._HAS_ROOM": lambda rows: [
         {"experiment_id": rows.study, "quota": 10},
         {"experiment_id": rows.study, "quota": 1},
@@ -99,6 +126,32 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
     "db.battles._RESTART_DWELL": lambda rows: [{"battle": rows.open, "shown": NOW}],
     "db.battles._LOCK_EXPERIMENT": lambda rows: [{"experiment_id": rows.study}] if rows.is_postgresql else [],
     "db.battles._LOCK_OF_BATTLE": lambda rows: [{"battle_id": rows.open}] if rows.is_postgresql else [],
+    **{
+        f"db.participation.{name}": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}]
+        for name in ("_LED", "_FAILED", "_REPEATABLE", "_VOTED_PAIRS")
+    },
+    "db.participation._RELEASE": lambda rows: [{"rater": rows.rater.account_id, "study": rows.study}],
+    "db.participation._END": lambda rows: [
+        {"participation": rows.participation, "at": NOW, "as_": ending} for ending in (Ending.DONE, None)
+    ],
+    "db.participation._ENTER": lambda rows: [
+        {
+            "id": new_id(),
+            "experiment_id": rows.study,
+            "account_id": person().account_id,
+            "panel": "PROLIFIC_PID",
+            "external_id": "5f00",
+            "panel_values": {"STUDY_ID": "s"},
+            "created_at": NOW,
+            "consented_at": None,
+            "practised_at": NOW,
+            "ended_at": None,
+            "ended_as": Ending.OVER_QUOTA,
+        }
+    ],
+    "db.gold._MET": lambda rows: [
+        {"rater_id": rows.rater.account_id, "experiment_id": rows.study, "purpose": Purpose.GOLD}
+    ],
     "db.media._BY_PLACE": lambda rows: [{"place": "0123.png"}, {"place": "none.png"}],
     "db.media._BY_ID": lambda rows: [{"media_id": rows.media}, {"media_id": new_id()}],
     "db.experiments._GET": lambda rows: [{"experiment_id": rows.study}, {"experiment_id": new_id()}],
@@ -136,6 +189,9 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
             "shown_at": NOW,
             "lease_until": None,
             "n_revisions": 0,
+            "gold_id": None,
+            "repeat_of": None,
+            "turn": None,
         }
         for is_a_left in (True, False, None)
     ],
@@ -154,9 +210,14 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
             "is_staff": True,
             "is_late": False,
             "superseded_by": None,
+            "strength": Strength.CLEARLY,
+            "reasons": {"left": ["clear"], "right": []},
+            "comment": "Hm.",
+            "skip_reason": None,
+            "guesses": None,
         }
     ],
-    "db.votes._SUPERSEDE": lambda rows: [{"battle": rows.voted, "by": None}],
+    "db.votes._SUPERSEDE": lambda rows: [{"battle": rows.voted, "criterion_of": "overall", "by": None}],
 }
 
 
@@ -230,5 +291,5 @@ def test_a_second_session_on_the_same_thread_uses_its_own_connection(store: Data
     statement, values = PREPARED["db.battles._TAKEN"], {"experiment_id": found.study}
     with store.write() as session, store.read() as other:
         PREPARED["db.battles._COUNT_PAIR"].all(session, pair=found.pair, taken=5, votes=0)
-        assert statement.first(session, **values).n_taken == statement.first(other, **values).n_taken + 5
+        assert int(statement.first(session, **values).taken) == int(statement.first(other, **values).taken) + 5
         session.rollback()

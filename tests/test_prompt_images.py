@@ -208,9 +208,9 @@ def test_a_zip_whose_directory_is_too_much_is_refused_before_it_is_read(monkeypa
 @pytest.mark.parametrize("before", [(), (Message("assistant", "Hello."),)])
 def test_no_text_of_a_prompt_hides_its_image(prompt: str, before: tuple[Message, ...]) -> None:
     def page(battle: object) -> None:
-        from app.components import ballot
+        from app.components import content
 
-        ballot.show_battle(battle)  # type: ignore[arg-type]
+        content.show_battle(battle)  # type: ignore[arg-type]
 
     battle = BlindBattle(uuid4(), (*before, Message("user", prompt)), "left", "right", ("/m/x.png",))
     shown = AppTest.from_function(page, args=(battle,)).run()

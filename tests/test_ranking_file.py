@@ -54,6 +54,25 @@ def test_every_method_gives_the_same_shape(votes, method):
     assert list(result) == KEYS and [row["rank"] for row in result["models"]] == [1, 2, 3, 4, 5]
 
 
+STAFFED = "model_a,model_b,winner,rater_group\nx,y,x,rater\nx,y,y,staff\nx,y,y,staff\nx,y,tie,\n"
+
+
+def test_votes_of_staff_are_left_out_and_told_unless_they_are_asked_for(tmp_path):
+    file = written(tmp_path, STAFFED)
+    usual = ranked(file)
+    assert usual["n_votes"] == 2 and usual["models"][0]["model"] == "x"
+    assert any("2 votes of staff" in warning and "--with-staff" in warning for warning in usual["warnings"])
+    both = ranked(file, with_staff=True)
+    assert both["n_votes"] == 4 and both["models"][0]["model"] == "y"
+    assert not any("staff" in warning for warning in both["warnings"])
+
+
+def test_a_file_of_staff_alone_says_how_to_rank_it(tmp_path):
+    file = written(tmp_path, "model_a,model_b,winner,rater_group\nx,y,x,staff\n")
+    with pytest.raises(InvalidInputError, match="--with-staff"):
+        rank_file(file, RankOptions())
+
+
 def test_without_pairs_the_list_is_empty(votes):
     assert to_result(rank_file(votes, RankOptions()), with_pairs=False)["pairs"] == []
 

@@ -27,7 +27,9 @@ def rate(rater: Identity, n: int, answer: Answer = Answer.LEFT) -> list[BlindBat
 
 
 def test_a_blind_battle_has_no_field_for_a_model() -> None:
-    assert {field.name for field in dataclasses.fields(BlindBattle)} == {"id", "prompt", "left", "right", "attachments"}
+    assert {field.name for field in dataclasses.fields(BlindBattle)} == {
+        *("id", "prompt", "left", "right", "attachments", "sides", "must_play")
+    }
 
 
 def test_the_battle_is_stored_before_it_is_shown_and_shown_again_until_answered(store: Database) -> None:

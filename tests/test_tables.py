@@ -17,7 +17,20 @@ from app.domain import Answer, BattleStatus, Identity, JobStatus, Outcome, PartS
 from app.services import serving, voting
 from db.columns import new_id
 from db.engine import Database
-from db.tables import Account, Battle, Experiment, Generation, Job, JobPart, JudgeVote, PromptSet, Vote, tables_of
+from db.tables import (
+    Account,
+    Battle,
+    Experiment,
+    Generation,
+    Gold,
+    Job,
+    JobPart,
+    JudgeVote,
+    Participation,
+    PromptSet,
+    Vote,
+    tables_of,
+)
 from tests.studies import person, study
 
 account, battle, prompt_set, vote = tables_of(Account, Battle, PromptSet, Vote)
@@ -55,6 +68,20 @@ def asked_and_judged(store: Database, experiment_id: UUID) -> None:
         session.add(job)
         session.flush()
         session.add(JobPart(job_id=job.id, endpoint="echo", status=PartStatus.RUNNING))
+        session.add(
+            Gold(
+                experiment_id=experiment_id,
+                position=0,
+                purpose=Purpose.PRACTICE,
+                messages=[],
+                left="",
+                right="",
+                answer=Answer.LEFT,
+            )
+        )
+        someone = session.execute(select(Account.id)).scalars().first()
+        assert someone is not None
+        session.add(Participation(experiment_id=experiment_id, account_id=someone, created_at=utc_now()))
         session.add(
             JudgeVote(
                 experiment_id=experiment_id,

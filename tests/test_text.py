@@ -37,7 +37,7 @@ def test_tables_rules_headings_code_and_formulas_stay_as_they_are(text: str) -> 
         ("a <- b", f"a <{JOINER}- b"),
         ("a -- b", f"a -{JOINER}- b"),
         ("a >= b != c", f"a >{JOINER}= b !{JOINER}= c"),
-        (":red[x] :smile:", f":{JOINER}red[x] :{JOINER}smile:"),
+        (":red[x] :smile:", f"\\:{JOINER}red[x] :{JOINER}smile:"),
     ],
 )
 def test_what_streamlit_would_read_as_a_sign_of_its_own_is_shown_literally(text: str, shown: str) -> None:
@@ -136,7 +136,7 @@ WRITTEN = st.lists(
 def test_whatever_is_written_only_gains_what_cannot_be_seen(text: str) -> None:
     """Without LaTeX delimiters, taking the joiners out gives back the text; nothing is lost, moved or doubled."""
     plain = re.sub(r"\\[\[(]", "", text).replace(JOINER, "")
-    assert to_markdown(plain).replace(JOINER, "") == plain
+    assert to_markdown(plain).replace("\\:" + JOINER, ":").replace(JOINER, "") == plain
 
 
 @given(WRITTEN)
@@ -146,7 +146,7 @@ def test_no_text_raises_or_vanishes(text: str) -> None:
     def signs(value: str) -> str:
         return re.sub(rf"\\[\[\]()]|[$\s{JOINER}]", "", value)
 
-    assert signs(to_markdown(text)) == signs(text)
+    assert signs(to_markdown(text).replace("\\:" + JOINER, ":")) == signs(text)
 
 
 OPENINGS = [

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -17,6 +21,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from app import tuning
 from app.components import turn
+from tests.conftest import ROOT
 
 PLACES = [
     (AutoHTTPProtocol, "connection_made"),
@@ -41,6 +46,32 @@ def test_each_adjustment_takes_the_place_of_something(owner: Any, name: str) -> 
     before = getattr(owner, name)
     tuning.adjust()
     assert getattr(owner, name) is not before
+
+
+# How much of two arrays, the second of which comes after the first was freed, lies outside of the heaps.
+ARRAYS = """
+import ctypes
+from app import tuning
+if {}:
+    assert tuning.give_memory_back()
+class Told(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks a b c".split()]
+told = ctypes.CDLL(None).mallinfo2
+told.restype = Told
+first = bytearray(8 << 20)
+del first
+before = told().hblkhd
+second = bytearray(8 << 20)
+print(told().hblkhd - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc raises its limit")
+@pytest.mark.parametrize("is_given_back", [True, False])
+def test_a_large_array_is_the_system_s_again_when_it_is_freed(is_given_back: bool) -> None:
+    command = [sys.executable, "-c", ARRAYS.format(is_given_back)]
+    outside = int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert (outside >= 8 << 20) is is_given_back
 
 
 def test_what_is_remembered_is_what_streamlit_would_build() -> None:
@@ -72,6 +103,7 @@ def test_a_turn_ends_with_the_run_also_of_a_script_that_broke(monkeypatch: pytes
     monkeypatch.setattr(ScriptRunner, "_run_script", run)
     tuning.end_turns()
     monkeypatch.setattr(turn, "PATIENCE_S", 30)
+    monkeypatch.setattr(turn, "_turns", threading.Semaphore(1))
     began = time.monotonic()
     for query in ("", "breaks", "", ""):
         with contextlib.suppress(RuntimeError):

@@ -11,6 +11,12 @@ import pytest
 from app.components import turn
 
 
+@pytest.fixture(autouse=True)
+def fresh_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit's tester ends no turn, so pages that were tested before in this process may hold one."""
+    monkeypatch.setattr(turn, "_turns", threading.Semaphore(1))
+
+
 def run_all(*scripts: Callable[[], None]) -> None:
     """Each in a thread of its own, all at once; returns when all have ended."""
     threads = [threading.Thread(target=script) for script in scripts]

@@ -17,6 +17,7 @@ from app.stats.covariance import model_covariance
 from app.stats.newton import fit_bradley_terry
 from app.stats.scores import Uncertainty, VoteScores
 from app.stats.uncertainty import clustered, model_based, resampled
+from app.stats.vote_columns import VoteColumns, to_comparisons
 
 M, N = 5, 3000
 THETA = np.linspace(1, -1, M)
@@ -248,3 +249,38 @@ def test_a_bootstrap_of_few_raters_says_so() -> None:
     found = bradley_terry.rank(given, covariance=resampled(given, ("rater",), ties="half", both_bad="tie"))
     assert found.df == 3
     assert any("Only 4 raters" in warning for warning in found.warnings)
+
+
+def test_votes_counted_in_rows_have_the_errors_of_single_ones():
+    """With weights, skips, unknown raters and prompts, ties left out, a position effect, and two boards."""
+    rng, n = np.random.default_rng(5), 900
+    a, step = rng.integers(0, 4, n), rng.integers(1, 4, n)
+    board = 4 * (rng.random(n) < 0.4)
+    codes = {
+        name: np.where(rng.random(n) < 0.1, -1, rng.integers(0, size, n))
+        for name, size in (("rater", 60), ("prompt", 25))
+    }
+    votes = VoteColumns(
+        model_a=(a + board).astype(np.int16),
+        model_b=((a + step) % 4 + board).astype(np.int16),
+        pair=np.zeros(n, np.int32),
+        outcome=rng.integers(-1, 4, n).astype(np.int8),
+        a_is_left=rng.integers(0, 2, n).astype(np.int8),
+        criterion=np.zeros(n, np.int16),
+        weight=rng.integers(1, 4, n).astype(np.int32),
+        voted_at=np.arange(n).astype("datetime64[us]"),
+        dwell_ms=np.full(n, -1, np.int32),
+        is_staff=np.zeros(n, np.bool_),
+        is_repeat=np.zeros(n, np.bool_),
+        **{name: column.astype(np.int32) for name, column in codes.items()},
+    )
+    names = tuple(f"m{i}" for i in range(8))
+    single, counted = to_comparisons(votes, names, single=True), to_comparisons(votes, names, with_singles=True)
+    assert len(counted) < len(single) / 2
+    for by in (("rater",), ("prompt",), ("rater", "prompt")):
+        for options in ({}, {"ties": "drop"}, {"both_bad": "drop", "position": True}):
+            one, other = (bradley_terry.rank(x, covariance=clustered(x, by), **options) for x in (single, counted))
+            assert errors(other) == pytest.approx(errors(one), rel=1e-9) and other.df == one.df
+            assert (other.position is None) == (one.position is None)
+    with pytest.raises(InvalidInputError, match="row of its own"):
+        resampled(counted, ("rater",), ties="half", both_bad="tie")

@@ -13,13 +13,18 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from app.sampling import uniform
+from app.sampling._draw import draw as draw_pair
+from app.sampling._protocol import Board, Moment
 
 
 def draw(taken: list[int], excluded: Set[int], seen: Mapping[int, int], rng: Random) -> tuple[int, float]:
-    """``uniform.draw`` with the excluded and what was seen by position."""
-    is_excluded = np.array([i in excluded for i in range(len(taken))], np.bool_)
+    """One draw with the excluded and what was seen by position; exploration and floor must not touch it."""
+    able = np.array([i for i in range(len(taken)) if i not in excluded], np.int64)
     n_seen = np.array([seen.get(i, 0) for i in range(len(taken))], np.int64)
-    return uniform.draw(np.array(taken, np.int64), is_excluded, n_seen, rng)
+    ends = np.arange(len(taken))
+    board = Board(ends, ends + 1, np.ones(len(taken) + 1))
+    moment = Moment(board, np.array(taken, np.int64), n_seen, able, lambda: None)
+    return draw_pair(uniform, moment, exploration=0.5, floor_votes=50, rng=rng)
 
 
 def test_pairs_with_equal_counts_are_drawn_with_equal_chance() -> None:

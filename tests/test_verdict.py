@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain import ModelRating, Ranking
-from app.services.verdict import describe, listed
+from app.services.verdict import describe, describe_more, listed
 
 
 def rated(name: str, rank: int, lower: int | None, upper: int | None, *, n: int = 40, group: int = 0) -> ModelRating:
@@ -110,3 +110,21 @@ def test_two_on_top_are_both_named() -> None:
 )
 def test_names_read_as_a_phrase(names: list[str], phrase: str) -> None:
     assert listed(names) == phrase
+
+
+def test_without_a_winner_it_says_how_many_votes_would_decide() -> None:
+    open_ = ranking(rated("A", 1, 1, 2), rated("B", 1, 1, 2))
+    assert describe(open_, more_votes=1234.5).text.endswith(
+        "About 1,300 more votes, spread as so far, would decide with a chance of 80 % if the differences are as large "
+        "as they look now."
+    )
+    assert "more votes" not in describe(open_).text
+    certain = ranking(rated("A", 1, 1, 1), rated("B", 2, 2, 2))
+    assert "more votes" not in describe(certain, more_votes=10).text
+
+
+def test_as_good_as_equal_is_said_where_no_number_of_votes_would_do() -> None:
+    assert "as good as equal" in describe_more(float("inf"), 40)
+    assert "as good as equal" in describe_more(4001, 40)
+    assert "About 4,000 more" in describe_more(4000, 40)
+    assert "About 7 more" in describe_more(6.2, 40)

@@ -12,7 +12,9 @@ from sqlalchemy import text
 from app.domain import Answer, ExperimentStatus, Identity, Outcome, Receipt, Role, utc_now
 from app.errors import ConflictError, NotFoundError, TooEarlyError, VoteRefusedError
 from app.services import experiments, leaderboard, pair_counts, serving, voting
-from app.services.voting import to_outcome
+from app.services.board_view import View
+from app.services.sides import to_outcome
+from app.services.slices import Slice
 from db.engine import Database
 from tests.studies import person, study
 
@@ -67,7 +69,7 @@ def test_a_vote_is_stored_for_the_model_that_stood_on_that_side(store: Database)
         assert ballot is not None and ballot.battle is not None
         is_first_left = ballot.battle.left.startswith("answer 0")
         voting.cast_vote(rater, ballot.battle.id, Answer.LEFT if is_first_left else Answer.RIGHT)
-    board = leaderboard.get_leaderboard(None, rater_study(rater), method="win_rate")
+    board = leaderboard.get_leaderboard(None, rater_study(rater), View(method="win_rate"))
     wins = {row.model: row.wins for row in board.ranking.models}
     assert wins == {"Model 0": 4, "Model 1": 0}
     check_counts(store)
@@ -290,7 +292,7 @@ def test_votes_of_staff_are_marked_and_left_out_of_the_board(store: Database) ->
     researcher = person(Role.RESEARCHER)
     voting.cast_vote(researcher, battle_of(researcher), Answer.LEFT)
     assert leaderboard.get_leaderboard(None, experiment_id).n_votes == 0
-    assert leaderboard.get_leaderboard(None, experiment_id, with_staff=True).n_votes == 1
+    assert leaderboard.get_leaderboard(None, experiment_id, View(slice=Slice(with_staff=True))).n_votes == 1
     assert leaderboard.get_leaderboard(None, experiment_id).n_staff_votes == 1
 
 
@@ -305,7 +307,7 @@ def test_every_method_ranks_the_votes_of_a_study(store: Database, method: str) -
             assert ballot is not None and ballot.battle is not None
             is_better = ballot.battle.left[7] < ballot.battle.right[7]  # "answer 0 .." is better than "answer 1 .."
             voting.cast_vote(rater, ballot.battle.id, Answer.LEFT if is_better else Answer.RIGHT)
-    board = leaderboard.get_leaderboard(None, experiment_id, method=method)
+    board = leaderboard.get_leaderboard(None, experiment_id, View(method=method))
     assert board.n_votes == 18
     assert not any("without raters" in warning for warning in board.ranking.warnings)
     if method != "both_bad":  # nobody called both bad

@@ -87,7 +87,9 @@ def shown_texts(server: Server) -> list[bytes]:
 def texts_of(row: object) -> list[str]:
     """The messages of a row's prompt and the texts of its two generations."""
     messages, parts_a, parts_b = (json.loads(getattr(row, name)) for name in ("messages", "parts_a", "parts_b"))
-    return [message["content"] for message in messages] + [part["text"] for part in (*parts_a, *parts_b)]
+    return [message["content"] for message in messages] + [
+        part["text"] for part in (*parts_a, *parts_b) if "text" in part
+    ]
 
 
 @dataclass(frozen=True)

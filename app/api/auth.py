@@ -29,7 +29,8 @@ main {{ max-width: 32rem; margin: 18vh auto 0; padding: 0 1.5rem }} h1 {{ font-s
 </style></head><body><main><h1>{title}</h1><p>{text}</p></main></body></html>"""
 
 
-def _page(title: str, text: str, status: int) -> HTMLResponse:
+def show_page(title: str, text: str, status: int) -> HTMLResponse:
+    """A page of its own that says one thing."""
     return HTMLResponse(_PAGE.format(title=html.escape(title), text=html.escape(text)), status, headers=_QUIET)
 
 
@@ -41,12 +42,17 @@ async def join(request: Request) -> Response:
         fresh = await run_in_threadpool(sign_in.follow_link, token, cookie)
     except SignInError as error:
         if not _limiter.hit(WRONG_LINKS, who):
-            return _page("Too many tries", "Too many wrong links came from here. Wait a minute.", 429)
-        return _page("This link doesn't work", str(error), 403)
+            return show_page("Too many tries", "Too many wrong links came from here. Wait a minute.", 429)
+        return show_page("This link doesn't work", str(error), 403)
     except ConflictError as error:
-        return _page("Somebody else is signed in", str(error), 409)
+        return show_page("Somebody else is signed in", str(error), 409)
     except BakeoffError as error:
-        return _page("Not available right now", str(error), 503)
+        return show_page("Not available right now", str(error), 503)
+    return redirect_home(fresh)
+
+
+def redirect_home(fresh: str | None) -> Response:
+    """To the app itself, with a fresh cookie where there is one."""
     response = RedirectResponse("/", 303, headers=_QUIET)
     if fresh is not None:
         set_session_cookie(response, fresh)
@@ -57,7 +63,7 @@ async def leave(request: Request) -> Response:
     """GET /auth/leave: sign this browser out everywhere. A foreign page can at most sign a person out (SameSite)."""
     if token_hash := request.headers.get(HEADER.decode()):
         await run_in_threadpool(sign_in.sign_out, token_hash)
-    response = _page("Signed out", "You can close this tab. To come back, use your link or ask for a new one.", 200)
+    response = show_page("Signed out", "You can close this tab. To come back, use your link or ask for a new one.", 200)
     delete_session_cookie(response)
     return response
 

@@ -20,21 +20,22 @@ from app.errors import BakeoffError, InvalidInputError, NotAllowedError, NotFoun
 from app.services import generation_files, prompt_files, prompt_sets, sign_in
 
 _CHUNK = 2**18
-_TYPES = {
+CONTENT_TYPES = {
     "jsonl": "application/x-ndjson",
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "tsv": "text/tab-separated-values; charset=utf-8",
     "parquet": "application/octet-stream",
+    "zip": "application/zip",
 }
-_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
+HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
 class _Export(Protocol):
     def __call__(self, actor: Identity | None, prompt_set_id: UUID, stream: BinaryIO, *, file_format: str) -> int: ...
 
 
-def _disposition(name: str) -> str:
+def disposition(name: str) -> str:
     """RFC 6266: a plain name for old browsers and the whole one, neither with signs that end a header or a path."""
     safe = re.sub(r"[^\w .()+-]", "_", name).strip(". ") or "file"
     plain = re.sub(r"[^A-Za-z0-9 .()+-]", "_", safe)
@@ -62,7 +63,8 @@ def _written(export: _Export, token_hash: str | None, set_id: str, file_format: 
     return stream, f"{row.name} v{row.version}"
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+def file_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """A file a piece at a time; it is closed at its end."""
     with stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
@@ -78,11 +80,12 @@ def _route(what: str, export: _Export) -> Callable[[Request], object]:
             )
         except BakeoffError as error:
             known = {NotAllowedError: 403, NotFoundError: 404, InvalidInputError: 422}
-            return PlainTextResponse(str(error), known.get(type(error), 503), headers=_HEADERS)
+            return PlainTextResponse(str(error), known.get(type(error), 503), headers=HEADERS)
         ending = prompt_files.ENDINGS[file_format]
-        disposition = _disposition(f"{name} {what}.{ending}")
         return StreamingResponse(
-            _chunks(stream), media_type=_TYPES[ending], headers={**_HEADERS, "Content-Disposition": disposition}
+            file_chunks(stream),
+            media_type=CONTENT_TYPES[ending],
+            headers={**HEADERS, "Content-Disposition": disposition(f"{name} {what}.{ending}")},
         )
 
     return download

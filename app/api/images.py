@@ -19,6 +19,8 @@ _HEADERS = {
     "Content-Disposition": "inline",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, max-age=31536000, immutable",
+    # When a file was written tells files of one model, which came together, from those of another.
+    "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
 }
 
 
@@ -39,7 +41,7 @@ async def image(request: Request) -> Response:
         return PlainTextResponse("Not found", 404)
     except BakeoffError as error:
         return PlainTextResponse(str(error), 503)
-    return FileResponse(path, media_type=media_type, headers=_HEADERS)
+    return FileResponse(path, media_type=media_type, headers=_HEADERS | {"ETag": f'"{path.stem}"'})
 
 
 routes = [Route("/m/{place}", image)]

@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.console import Console
 
+from app.domain import Purpose
 from app.errors import InvalidInputError
 
 out, err = (Console(stderr=to_err, highlight=False, soft_wrap=True, markup=False) for to_err in (False, True))
@@ -98,17 +99,23 @@ def import_generations(
     """Store models' outputs for the prompts of a set.
 
     JSON Lines, CSV, TSV, Parquet, MT-bench answers, AlpacaEval outputs, or autoarena's table of one model, whose name
-    is then that of the file unless --model says another.
+    is then that of the file unless --model says another. Images, sounds and films lie beside the file, or in a .zip.
 
     Example: bakeoff import generations outputs.jsonl --prompt-set "Customer questions"
     """
     from app.services import generations, prompt_sets, system  # noqa: PLC0415
+    from app.services.attachments import Folder  # noqa: PLC0415
 
     system.prepare_database()
     found = prompt_sets.find_prompt_set(None, prompt_set, with_archived=True)
     with file.open("rb") as stream:
         done = generations.import_generations(
-            None, stream, prompt_set_id=found.id, model=model or file.stem, renamed=parsed_map(columns)
+            None,
+            stream,
+            prompt_set_id=found.id,
+            model=model or file.stem,
+            renamed=parsed_map(columns),
+            beside=Folder(file.parent),
         )
     out.print(
         f"{done.n_stored:,} outputs for {found.name} v{found.version} stored, {done.n_known:,} known already, "
@@ -117,6 +124,29 @@ def import_generations(
     if done.n_flagged:
         name = "output names its" if done.n_flagged == 1 else "outputs name their"
         out.print(f"{done.n_flagged:,} {name} maker and won't be shown: choose what becomes of them (bakeoff leaks).")
+
+
+def import_gold(
+    file: File,
+    experiment: Annotated[str, typer.Option(help="Key of the experiment, a draft.")],
+    practice: Annotated[bool, typer.Option("--practice", help="For the practice round, with feedback.")] = False,
+) -> None:
+    """Give a draft pairs whose right answer is known, as attention checks or with --practice for the practice round.
+
+    JSON Lines with prompt (or messages), left, right, gold (left, right, tie, both_bad) and perhaps reason. A file
+    takes the place of the one before.
+
+    Example: bakeoff import gold gold.jsonl --experiment my-study --practice
+    """
+    from app.services import experiments, gold_files, system  # noqa: PLC0415
+
+    system.prepare_database()
+    experiment_id = experiments.find_experiment(None, experiment)
+    purpose = Purpose.PRACTICE if practice else Purpose.GOLD
+    with file.open("rb") as stream:
+        n = gold_files.import_gold(None, stream, experiment_id=experiment_id, purpose=purpose)
+    what = "practice" if practice else "attention checks"
+    out.print(f"{experiment}: {n:,} pair{'' if n == 1 else 's'} for {what} stored.")
 
 
 def export_prompts(

@@ -72,6 +72,7 @@ Rope = Annotated[
 Budget = Annotated[int | None, typer.Option(help="The votes that can be had; the verdict on stopping knows of it.")]
 Marginal = Annotated[bool, typer.Option("--marginal", help="Also the ranks that hold for one model by itself.")]
 Quasi = Annotated[bool, typer.Option("--quasi", help="Also quasi-standard errors, whose squares add up in plots.")]
+WithStaff = Annotated[bool, typer.Option("--with-staff", help="Count votes of staff (column rater_group) too.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TieRate = Annotated[float, typer.Option(help="Share of ties among all votes.")]
 BothBadRate = Annotated[float, typer.Option(help="Share of both-bad among all votes.")]
@@ -102,6 +103,7 @@ def rank(
     budget: Budget = None,
     marginal: Marginal = False,
     quasi: Quasi = False,
+    with_staff: WithStaff = False,
     as_json: Json = False,
 ) -> None:
     """Rank the models in a file of votes: columns model_a, model_b, winner, or left, right, winner.

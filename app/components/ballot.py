@@ -7,14 +7,13 @@ are in the style sheet. All keys are made of the battle's id alone.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from app.components import session
-from app.components.text import images_markdown, to_markdown
+from app.components import content, links, session
 from app.domain import Answer, Ballot, BlindBattle
+from app.study import Criterion
 
 # In the order of the bar: label, key (A, T, X, D are its second keys, see assets/bakeoff.js), kind of button.
 ANSWERS = (
@@ -24,7 +23,7 @@ ANSWERS = (
     (Answer.RIGHT, "Right is better", "Right", "primary"),
     (Answer.SKIP, "Can't judge", "S", "tertiary"),
 )
-KEYS = "← or A, → or D, ↑ or T for a tie, ↓ or X for both bad, S can't judge, U undo, ? these guidelines."
+KEYS = "← or A, → or D, ↑ or T for a tie, ↓ or X for both bad, S can't judge, U undo, P plain text, ? these guidelines."
 
 
 def show_tools(*, undo: Callable[[], None], show_guidelines: Callable[[], None]) -> None:
@@ -32,19 +31,33 @@ def show_tools(*, undo: Callable[[], None], show_guidelines: Callable[[], None])
     with st.container(horizontal=True, key="tools", gap="small"):
         if st.button("Guidelines", key="guidelines", type="tertiary"):
             show_guidelines()
+        content.show_switch()
         st.button("Undo", key="undo", shortcut="U", type="tertiary", on_click=undo)
+        links.show_page("my_votes", "My votes")
 
 
 def show_head(ballot: Ballot) -> None:
     """The study's title, this rater's progress, and what became of the last click."""
-    message = session.take_flash()
-    is_refused = message is not None and message.kind == "refused"
-    said = f"{html.escape(message.text)} · " if message and not is_refused else ""
-    alert = f'<div class="bo-said" role="alert">{html.escape(message.text)}</div>' if message and is_refused else ""
+    said, alert = _said()
     st.html(
         f'<div class="bo-head"><b>{html.escape(ballot.study.title)}</b>'
-        f'<span role="status">{said}{_count(ballot)}</span></div>{_bar(ballot)}{alert}'
+        f'<span role="status">{said}{" · " if said else ""}{_count(ballot)}</span></div>{_bar(ballot)}{alert}'
     )
+
+
+def show_title(title: str) -> None:
+    """A title in the place of the study's, and what became of the last click."""
+    said, alert = _said()
+    st.html(f'<div class="bo-head"><b>{html.escape(title)}</b><span role="status">{said}</span></div>{alert}')
+
+
+def _said() -> tuple[str, str]:
+    """What became of the last click: where all is well a word in the head, else an alert below it."""
+    message = session.take_flash()
+    if message is None:
+        return "", ""
+    text = html.escape(message.text)
+    return ("", f'<div class="bo-said" role="alert">{text}</div>') if message.kind == "refused" else (text, "")
 
 
 def _count(ballot: Ballot) -> str:
@@ -61,30 +74,11 @@ def _bar(ballot: Ballot) -> str:
     )
 
 
-def show_battle(battle: BlindBattle) -> None:
-    """The prompt over the two answers; the style sheet knows them by their places before the bar."""
-    texts = [to_markdown(message.content) for message in battle.prompt]
-    # The images have an element of their own, since a code fence that the text never closes would swallow them.
-    images = images_markdown(battle.attachments).strip()
-    if len(texts) == 1 and not images:
-        st.markdown(texts[0])
-    elif len(texts) == 1:
-        with st.container():
-            st.markdown(texts[0])
-            st.markdown(images)
-    else:
-        with st.container():
-            for message, text in zip(battle.prompt, texts, strict=True):
-                with st.chat_message("user" if message.role == "user" else "assistant"):
-                    st.markdown(text)
-            if images:
-                st.markdown(images)
-    st.markdown(to_markdown(battle.left))
-    st.markdown(to_markdown(battle.right))
+def show_bar(battle: BlindBattle, *, cast: Callable[..., None], asked: Sequence[Criterion] = ()) -> None:
+    """The answers as buttons with their keys.
 
-
-def show_bar(battle: BlindBattle, *, cast: Callable[[str, str, datetime], None]) -> None:
-    """The answers as buttons with their keys; ``cast`` gets the battle's id, the answer and when it was drawn here."""
+    ``cast`` gets the battle's id, the answer, when it was drawn here, and the criteria that are asked beside it.
+    """
     token = str(battle.id)
     drawn_at = session.drawn_at(token)
     with st.container(horizontal=True, horizontal_alignment="center", key="bar", gap="small"):
@@ -95,5 +89,11 @@ def show_bar(battle: BlindBattle, *, cast: Callable[[str, str, datetime], None])
                 shortcut=key,
                 type=kind,  # type: ignore[arg-type]
                 on_click=cast,
-                args=(token, answer.value, drawn_at),
+                args=(token, answer.value, drawn_at, asked),
             )
+
+
+def show_no_bar(text: str) -> None:
+    """The bar of a pair that takes no answer any more."""
+    with st.container(horizontal=True, horizontal_alignment="center", key="bar"):
+        st.html(f"<div>{html.escape(text)}</div>", width="content")

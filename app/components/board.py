@@ -5,7 +5,7 @@ The table is HTML that follows the page's width and theme through the style shee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
@@ -36,6 +36,15 @@ class _Line:
     win_upper: float
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnGroup:
+    """The table of one group of models, as HTML, under a title that is blank where there is only one."""
+
+    title: str
+    text: str
+    table: str
+
+
 def ago(then: datetime, now: datetime) -> str:
     """How long ago something was, in the unit that a person would use; a date beyond a month."""
     seconds = max(0.0, (now - then).total_seconds())
@@ -55,49 +64,90 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def show_head(board: Board, verdict: Verdict) -> None:
-    """What the board rests on, the verdict as the page's title, and its explanation."""
-    parts = [escape(board.title)]
+def show_head(board: Board, verdict: Verdict, chosen: Sequence[str] = ()) -> None:
+    """What the board rests on (``chosen``: which votes), the verdict as the page's title, and its explanation."""
+    last = board.last_vote_at
+    when = "" if last is None else f'<time title="{moment.minute(last)}">{ago(last, utc_now())}</time>'
+    st.html(head_html(board, verdict, chosen, last_vote=when))
+
+
+def head_html(board: Board, verdict: Verdict, chosen: Sequence[str] = (), *, last_vote: str = "") -> str:
+    """The same as HTML; ``last_vote`` says in HTML when that was."""
+    parts = [_whose(board), *([escape(board.criterion)] if board.criterion else []), *map(escape, chosen)]
     if board.n_votes:
         raters = f" by {counted(board.n_raters, 'rater')}" if board.n_raters else ", raters unknown"
         parts.append(f"{counted(board.n_votes, 'vote')}{raters}")
-    if board.last_vote_at is not None:
-        when, exact = ago(board.last_vote_at, utc_now()), moment.minute(board.last_vote_at)
-        parts.append(f'last vote <time title="{exact}">{when}</time>')
+    if last_vote:
+        parts.append(f"last vote {last_vote}")
     badge = '<b class="bo-badge">Simulated votes, not people</b>' if board.is_simulated else ""
-    st.html(
+    return (
         f'<div class="bo-verdict"><p class="bo-over">{" · ".join(parts)}{badge}</p>'
         f"<h1>{escape(verdict.title)}</h1><p>{escape(verdict.text)}</p></div>"
     )
 
 
+def _whose(board: Board) -> str:
+    """The study, or those that are pooled with the votes that each brings."""
+    if not board.studies:
+        return escape(board.title)
+    each = ", ".join(f"{escape(one.title)} ({counted(one.n_votes, 'vote')})" for one in board.studies)
+    return f"{len(board.studies)} studies pooled: {each}"
+
+
 def show_notes(notes: Sequence[str]) -> None:
     """What a reader has to know before believing the numbers, in plain words."""
     if notes:
-        said = "".join(f"<p>{escape(note)}</p>" for note in notes)
-        st.html(f'<div class="bo-notes" role="note">{said}</div>')
+        st.html(notes_html(notes))
 
 
-def show(board: Board, *, scale: Scale = ELO, sort: str = "Rank") -> None:
-    """The ranking: one table for each group of models that votes connect, and the models without votes apart."""
+def notes_html(notes: Sequence[str]) -> str:
+    """The same as HTML, blank without any."""
+    said = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f'<div class="bo-notes" role="note">{said}</div>' if notes else ""
+
+
+def show(board: Board, *, scale: Scale = ELO, sort: str = "Rank", find: str = "", chosen: Collection[str] = ()) -> None:
+    """The ranking: one table for each group of models that votes connect, and the models without votes apart.
+
+    With ``find`` only the rows of models whose name, version, maker or licence has these words in it; the rows of the
+    ``chosen`` models stand out.
+    """
+    groups, legend = draw(board, scale=scale, sort=sort, find=find, chosen=chosen)
+    if not groups:
+        said = f"No model here has “{find}” in its name, version, maker or licence."
+        st.html(f'<p class="bo-legend">{escape(said)}</p>')
+    for group in groups:
+        if group.title:
+            st.subheader(group.title, anchor=False)
+            st.caption(group.text)
+        st.html(group.table)
+    st.html(legend)
+
+
+def draw(
+    board: Board, *, scale: Scale = ELO, sort: str = "Rank", find: str = "", chosen: Collection[str] = ()
+) -> tuple[list[DrawnGroup], str]:
+    """The tables of the ranking, and what stands below all of them, as HTML; no table without a row to show."""
     ranking = board.ranking
     scale = SHARE if ranking.method == "win_rate" else scale
     rated = [model for model in ranking.models if model.n_votes]
     groups = sorted({model.component for model in rated})
-    has_lines = False
+    has_lines, drawn = False, []
     for number, group in enumerate(groups, start=1):
         models = [model for model in rated if model.component == group]
-        if len(groups) > 1:
-            votes = sum(model.n_votes for model in models) // 2
-            st.subheader(f"Group {number} of {len(groups)}", anchor=False)
-            st.caption(f"{counted(len(models), 'model')}, {counted(votes, 'vote')} between them.")
+        votes = sum(model.n_votes for model in models) // 2
+        title = f"Group {number} of {len(groups)}" if len(groups) > 1 else ""
+        text = f"{counted(len(models), 'model')}, {counted(votes, 'vote')} between them."
         starts = tier_starts(models, ranking) if sort == "Rank" else set()
         has_lines = has_lines or bool(starts)
-        st.html(_table(_sorted(_lines(board, models, scale), sort), ranking, scale, starts))
+        lines = _sorted(_lines(board, models, scale), sort)
+        axis = make_axis([x for line in lines for x in (line.value, line.lower, line.upper) if x is not None])
+        if lines := [line for line in lines if find.casefold() in line.about.casefold()]:
+            drawn.append(DrawnGroup(title, text, _table(lines, axis, ranking, scale, starts, chosen)))
     idle = [escape(model.model) for model in ranking.models if not model.n_votes]
     legend = _legend(ranking, rated, has_lines=has_lines)
     apart = f"<p><b>Without votes:</b> {', '.join(idle)}.</p>" if idle else ""
-    st.html(f'<div class="bo-legend">{legend}{apart}</div>')
+    return drawn, f'<div class="bo-legend">{legend}{apart}</div>'
 
 
 def _legend(ranking: Ranking, rated: Sequence[ModelRating], *, has_lines: bool) -> str:
@@ -159,13 +209,19 @@ def tier_starts(models: Sequence[ModelRating], ranking: Ranking) -> set[str]:
     return starts
 
 
-def _table(lines: list[_Line], ranking: Ranking, scale: Scale, starts: set[str]) -> str:
-    drawn = [x for line in lines for x in (line.value, line.lower, line.upper) if x is not None]
-    axis = make_axis(drawn)
+def _table(
+    lines: list[_Line], axis: Axis, ranking: Ranking, scale: Scale, starts: set[str], chosen: Collection[str]
+) -> str:
     has_intervals = any(line.lower is not None for line in lines)
     peers, method = peers_of_first(ranking), ranking.method
     rows = "".join(
-        _row(line, axis, scale, leads=name in peers, starts_tier=name in starts, method=method)
+        _row(
+            line,
+            axis,
+            scale,
+            kinds={"lead": name in peers, "tier": name in starts, "mark": name in chosen},
+            method=method,
+        )
         for name, line in ((line.model.model, line) for line in lines)
     )
     classes = "bo-board" + ("" if any(line.organisation for line in lines) else " bo-no-org")
@@ -205,9 +261,10 @@ def _grid(axis: Axis) -> str:
     return f"linear-gradient(to right,{','.join(stops)})"
 
 
-def _row(line: _Line, axis: Axis, scale: Scale, *, leads: bool, starts_tier: bool, method: str) -> str:
+def _row(line: _Line, axis: Axis, scale: Scale, *, kinds: Mapping[str, bool], method: str) -> str:
     model = line.model
-    classes = " ".join(name for name, is_on in (("lead", leads), ("tier", starts_tier)) if is_on)
+    classes = " ".join(name for name, is_on in kinds.items() if is_on)
+    name = "mark" if kinds["mark"] else "span"
     rating = "–" if line.value is None else scale.write(line.value)
     win, bad = SHARE.text(model.win_rate or 0), SHARE.text(model.both_bad_rate or 0)
     won = (
@@ -216,7 +273,7 @@ def _row(line: _Line, axis: Axis, scale: Scale, *, leads: bool, starts_tier: boo
     )
     cells = (
         _td("rank", _rank(model), _rank_in_words(model)),
-        _td("name", f"<span>{escape(model.model)}</span>{_tag(model)}", escape(line.about)),
+        _td("name", f"<{name}>{escape(model.model)}</{name}>{_tag(model)}", escape(line.about)),
         _td("org", escape(line.organisation), escape(line.organisation)),
         _td("rating", rating, ""),
         _td("iv", _interval(line, axis), _interval_in_words(line, scale, rating)),

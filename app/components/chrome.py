@@ -11,10 +11,12 @@ from pathlib import Path
 import streamlit as st
 
 _FOLDER = Path(__file__).resolve().parents[1] / "assets"
-_VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("bakeoff.*")))).hexdigest()[:12]
+_VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.*")))).hexdigest()[:12]
 _ASSETS = (
-    f'<div class="bo-assets"><style>@import url("/assets/bakeoff.css?v={_VERSION}");</style>'
-    f'<script src="/assets/bakeoff.js?v={_VERSION}"></script></div>'
+    f'<div class="bo-assets"><style>@import url("/assets/bakeoff.css?v={_VERSION}");'
+    f'@import url("/assets/content.css?v={_VERSION}");</style>'
+    f'<script src="/assets/bakeoff.js?v={_VERSION}"></script>'
+    f'<script src="/assets/content.js?v={_VERSION}"></script></div>'
 )
 
 

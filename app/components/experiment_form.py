@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import streamlit as st
 
-from app.components import note, session
+from app.components import allocation_form, ask_form, flow_form, note, session, shows_form
 from app.components.text import to_markdown
+from app.services.allocations import describe_spending
 from app.services.coverage import Candidate
 from app.services.drafts import Draft, count_pairs
 from app.services.prompt_sets import PromptSetSummary
 
+_UNDER_MORE = allocation_form.FIELDS | {"min_dwell_ms", "lease_minutes", "shows"}
 _BLANK = Draft(title="", prompt_set_id=None, model_ids=())
 
 
@@ -23,15 +26,20 @@ def _key(form: str, field: str) -> str:
 def typed(form: str) -> Draft:
     """What stands in the form."""
     prompt_set_id = session.chosen(_key(form, "prompts"))
+    model_ids = tuple(session.typed(_key(form, f"models-{prompt_set_id}")) or ())
     return Draft(
         title=session.typed(_key(form, "title")) or "",
         prompt_set_id=prompt_set_id,
-        model_ids=tuple(session.typed(_key(form, f"models-{prompt_set_id}")) or ()),
+        model_ids=model_ids,
         guidelines=session.typed(_key(form, "guidelines")) or "",
         votes_per_pair=session.typed(_key(form, "per-pair")) or 0,
         votes_per_rater=session.typed(_key(form, "per-rater")),
         min_dwell_ms=session.typed(_key(form, "dwell")) or 0,
         lease_minutes=session.typed(_key(form, "lease")) or 0,
+        flow=flow_form.typed(form),
+        asks=ask_form.typed(partial(_key, form)),
+        **allocation_form.typed(partial(_key, form), model_ids),
+        shows=shows_form.typed(partial(_key, form)),
     )
 
 
@@ -51,14 +59,7 @@ def show(
 ) -> None:
     """Everything but the prompt set, which was asked before; mistakes of the last try stand by their fields."""
     start, mistakes = initial or _BLANK, session.mistakes(form)
-    st.text_input(
-        "Title",
-        start.title,
-        key=_key(form, "title"),
-        persist_state="session",
-        placeholder="What raters read at the top of their screen",
-    )
-    note.show_mistake(mistakes.get("title"))
+    show_title(_key(form, "title"), start, mistakes)
     _show_models(form, prompt_set, candidates, initial)
     note.show_mistake(mistakes.get("model_ids"))
     left, right = st.columns(2)
@@ -78,9 +79,25 @@ def show(
             placeholder="No limit",
         )
         note.show_mistake(mistakes.get("votes_per_rater"))
+    chosen = {row.id: row.name for row in candidates if row.id in set(typed(form).model_ids)}
+    allocation_form.show(partial(_key, form), start, mistakes, chosen)
     note.show(describe(typed(form), candidates))
-    _show_guidelines(form, start, mistakes)
+    show_guidelines(form, start, mistakes)
+    flow_form.show(form, start.flow, mistakes)
+    ask_form.show(partial(_key, form), start.asks, mistakes)
     _show_more(form, start, mistakes)
+
+
+def show_title(key: str, start: Draft, mistakes: Mapping[str, str]) -> None:
+    """The study's title, in every kind of study the same field."""
+    st.text_input(
+        "Title",
+        start.title,
+        key=key,
+        persist_state="session",
+        placeholder="What raters read at the top of their screen",
+    )
+    note.show_mistake(mistakes.get("title"))
 
 
 def _show_models(
@@ -113,6 +130,7 @@ def describe(draft: Draft, candidates: Sequence[Candidate]) -> str:
     n_votes = n_pairs * draft.votes_per_pair
     pairs = f"{n_pairs:,} pairs" if n_pairs == n_all else f"{n_pairs:,} pairs that can meet (of {n_all:,})"
     words = f"{n:,} models make {pairs}; {draft.votes_per_pair:,} votes each is {n_votes:,} votes."
+    words += describe_spending(draft.allocation, n_models=n, n_votes=n_votes, floor_votes=draft.floor_votes)
     if draft.votes_per_rater:
         words += (
             f" At {draft.votes_per_rater:,} votes each, that takes {-(-n_votes // draft.votes_per_rater):,} raters."
@@ -123,7 +141,13 @@ def describe(draft: Draft, candidates: Sequence[Candidate]) -> str:
     return words
 
 
-def _show_guidelines(form: str, start: Draft, mistakes: Mapping[str, str]) -> None:
+def guidelines_key(form: str) -> str:
+    """The key of the field for the guidelines."""
+    return _key(form, "guidelines")
+
+
+def show_guidelines(form: str, start: Draft, mistakes: Mapping[str, str]) -> None:
+    """The guidelines beside how raters read them."""
     left, right = st.columns(2)
     with left:
         st.text_area(
@@ -141,7 +165,7 @@ def _show_guidelines(form: str, start: Draft, mistakes: Mapping[str, str]) -> No
 
 
 def _show_more(form: str, start: Draft, mistakes: Mapping[str, str]) -> None:
-    with st.expander("More", expanded=bool({"min_dwell_ms", "lease_minutes"} & mistakes.keys())):
+    with st.expander("More", expanded=bool(_UNDER_MORE & mistakes.keys())):
         left, right = st.columns(2)
         left.number_input(
             "Shortest time for a vote, in ms",
@@ -163,3 +187,6 @@ def _show_more(form: str, start: Draft, mistakes: Mapping[str, str]) -> None:
             help="After that, a battle that somebody left unanswered goes to somebody else.",
         )
         note.show_mistake(mistakes.get("min_dwell_ms") or mistakes.get("lease_minutes"))
+        allocation_form.show_more(partial(_key, form), start, mistakes)
+        shows_form.show(partial(_key, form), start.shows)
+        note.show_mistake(mistakes.get("shows"))

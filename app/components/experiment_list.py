@@ -9,12 +9,16 @@ from uuid import UUID
 
 import streamlit as st
 
-from app.components import invite_link, links, moment, note, rows, session
-from app.domain import ExperimentStatus
+from app.components import gold_upload, invite_link, links, moment, note, rater_table, rows, session
+from app.domain import ExperimentStatus, Kind
+from app.services.allocations import label_of
+from app.services.arena_setup import UNLIMITED_VOTES
 from app.services.experiments import ExperimentSummary
+from app.services.rater_checks import RaterCheck
 
 Act = Callable[[UUID], None]
 _LIVE = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED, ExperimentStatus.DRAFT)
+OPEN = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
 _MOST_ENDED = 10
 
 
@@ -29,6 +33,8 @@ class Acts:
     edit: Act
     discard: Act
     invite: Act
+    gold: gold_upload.Acts
+    raters: Callable[[UUID], Sequence[RaterCheck]]
 
 
 def show(
@@ -55,6 +61,8 @@ def show(
 def _show_card(study: ExperimentSummary, missing: Sequence[str], acts: Acts, warnings: Sequence[str] = ()) -> None:
     with st.container(border=True, key=f"study-{study.id}", gap="small"):
         tags = [(study.status.value, study.status.value)]
+        if study.kind == Kind.ARENA:
+            tags.append(("arena", "arena"))
         if study.is_simulated:
             tags.append(("simulated", "simulated votes"))
         st.html(rows.head_html(study.title, _facts(study), tags) + _progress(study) + _checklist(study, missing))
@@ -76,10 +84,12 @@ def _facts(study: ExperimentSummary) -> str:
         began = f"drafted {moment.minute(study.created_at)}"
     return rows.facts(
         f"{study.n_models:,} models",
-        study.prompt_set,
+        "raters' own prompts" if study.kind == Kind.ARENA else study.prompt_set,
         None
-        if is_imported
+        if is_imported or study.votes_per_pair == UNLIMITED_VOTES
         else f"{study.votes_per_pair:,} {'vote' if study.votes_per_pair == 1 else 'votes'} per pair",
+        None if is_imported else label_of(study.allocation).lower(),
+        "results hidden until its end" if study.hides_results and study.status in _LIVE else None,
         began,
         ended,
         study.stop_reason if ended else None,
@@ -89,7 +99,8 @@ def _facts(study: ExperimentSummary) -> str:
 def _progress(study: ExperimentSummary) -> str:
     if study.started_at is None:
         return ""
-    if study.status == ExperimentStatus.COMPLETED or not study.n_wanted:
+    has_no_end = not study.n_wanted or study.votes_per_pair == UNLIMITED_VOTES
+    if study.status == ExperimentStatus.COMPLETED or has_no_end:
         return f'<div class="bo-progress"><span>{study.n_votes:,} votes</span></div>'
     share = min(100.0, 100 * study.n_votes / study.n_wanted)
     label = f"{study.n_votes:,} of {study.n_wanted:,} votes"
@@ -114,12 +125,16 @@ def _show_acts(study: ExperimentSummary, missing: Sequence[str], acts: Acts) -> 
     if study.status == ExperimentStatus.DRAFT:
         st.button("Start", key=f"start{key}", type="primary", disabled=bool(missing), on_click=acts.start, args=args)
         st.button("Edit", key=f"edit{key}", on_click=acts.edit, args=args)
+        if st.button("Known answers", key=f"gold{key}"):
+            gold_upload.show(study.id, acts.gold)
     if study.status == ExperimentStatus.RUNNING:
         st.button("Pause", key=f"pause{key}", on_click=acts.pause, args=args)
     if study.status == ExperimentStatus.PAUSED:
         st.button("Resume", key=f"resume{key}", type="primary", on_click=acts.resume, args=args)
     if study.status in _LIVE:
         with st.popover("Rater link", key=f"link{key}"):
+            if study.panel_link:
+                invite_link.show_panel(study.panel_link)
             invite_link.show(str(study.id), lambda: acts.invite(study.id))
     can_stop = study.status in (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
     if can_stop and st.button("Stop", key=f"stop{key}", type="tertiary"):
@@ -127,6 +142,8 @@ def _show_acts(study: ExperimentSummary, missing: Sequence[str], acts: Acts) -> 
         _ask_reason(study, acts.stop)
     if study.status == ExperimentStatus.DRAFT:
         st.button("Discard", key=f"discard{key}", type="tertiary", on_click=acts.discard, args=args)
+    if study.is_led and study.started_at is not None and st.button("Raters", key=f"raters{key}"):
+        rater_table.show(study.id, acts.raters)
     if study.started_at is not None:
         links.show_page("leaderboard", "Leaderboard", query={"study": study.key})
 

@@ -30,3 +30,9 @@ def show_new(place: str) -> None:
     note.show("Copy the link now: it is shown only here and only once.", "done")
     st.code(links.full(link), language=None, wrap_lines=True)
     st.button("Done", key=f"manage-link-done-{place}", on_click=session.forget_link, args=(place,))
+
+
+def show_panel(path: str) -> None:
+    """The link to give to a panel; it is no secret, and everybody who comes by it names themselves."""
+    st.caption("For the panel: each participant's id becomes one rater. Copy it as it is.")
+    st.code(links.full(path), language=None, wrap_lines=True)

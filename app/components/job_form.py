@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components import note, rows, session
 from app.connectors._protocol import Sampling
-from app.services.generations import ModelSummary
+from app.services.generations import ModelChoice
 
 FORM = "generate"
 MODELS_KEY = "manage-generate-models"
@@ -41,7 +41,7 @@ def typed_samples() -> int:
 
 
 def show(
-    models: Sequence[ModelSummary],
+    models: Sequence[ModelChoice],
     count: Callable[[list[UUID], Sampling, int], tuple[int, int]],
     start: Callable[[], None],
 ) -> None:

@@ -19,6 +19,11 @@ def show_page(name: str, label: str, *, query: dict[str, str] | None = None) -> 
         st.page_link(str(file), label=label, query_params=query)
 
 
+def go_to(name: str) -> None:
+    """Leave for the page in ``pages/<name>.py`` at once."""
+    st.switch_page(str(_PAGES / f"{name}.py"))
+
+
 def full(path: str) -> str:
     """The whole address of a path of this app, as somebody else opens it."""
     if public := get_settings().public_url:

@@ -9,7 +9,7 @@ from uuid import UUID
 import streamlit as st
 
 from app.components import note, session, upload
-from app.domain import ModelRow
+from app.file_rows import ModelRow
 from app.services.generations import GenerationsPreview
 from app.services.prompt_sets import PromptSetSummary
 

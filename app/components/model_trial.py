@@ -21,6 +21,7 @@ _DRAW_EVERY_S = 0.05
 _PROMPT = "Write two sentences about rain."
 _KINDS = {
     "key": "The key was refused",
+    "forbidden": "The question was refused",
     "not_found": "Nothing is there",
     "rate": "The endpoint wants fewer questions",
     "server": "The endpoint failed",

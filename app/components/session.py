@@ -21,6 +21,7 @@ from app.domain import Ballot, Identity, Role, utc_now
 from app.errors import NotAllowedError, SignInError
 from app.services import sign_in
 
+PICK = "pick"  # what a chart calls the mark that was clicked
 _FLASH = "bakeoff_flash"
 _STAFF_VOTES = "bakeoff_votes_as_staff"
 _LINK = "bakeoff_link"
@@ -130,6 +131,11 @@ def take_ballot() -> Ballot | None:
     return ballot if time.monotonic() - handed_at < _HANDED_S else None
 
 
+def is_behind() -> bool:
+    """Whether a click was handled whose page isn't drawn yet: Streamlit drew a fragment in the place of the ballot."""
+    return _BALLOT in st.session_state or _FLASH in st.session_state
+
+
 def drawn_at(token: str) -> datetime:
     """When this tab's page first had this battle drawn: now, unless it was drawn before."""
     drawn: tuple[str, datetime] = st.session_state.get(_DRAWN, ("", utc_now()))
@@ -149,9 +155,44 @@ def chosen(key: str) -> UUID | None:
     return found
 
 
+def listed(key: str) -> list[str]:
+    """What a box of several choices with this key holds."""
+    return list(st.session_state.get(key) or ())
+
+
+def clicked(key: str) -> list[dict[str, Any]]:
+    """What was clicked last in the chart with this key."""
+    state = st.session_state.get(key) or {}
+    found = (state.get("selection") or {}).get(PICK) or []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def has(key: str) -> bool:
+    """Whether anything was ever kept under this key in this tab."""
+    return key in st.session_state
+
+
+def drop(key: str) -> None:
+    """Forget a value, as if it had never been there."""
+    st.session_state.pop(key, None)
+
+
 def typed(key: str) -> Any:
     """What the widget with this key holds, for callbacks."""
     return st.session_state.get(key)
+
+
+def peek(key: str) -> Any:
+    """What ``typed`` says, for a callback that has not stored its click yet.
+
+    The ordinary way to the state is where Streamlit can drop the click for a newer one; this way goes around it.
+    """
+    context = get_script_run_ctx()
+    state: Any = context.session_state._state if context else {}
+    try:
+        return state[key]
+    except KeyError:
+        return None
 
 
 def form_number(form: str) -> int:

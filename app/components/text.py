@@ -15,10 +15,12 @@ _CODE = re.compile(
     r"|(?<!`)(`++)(?:(?!\n[ \t]*+\n).)+?(?<!`)\3(?!`))",
     re.S | re.M,
 )
-_DISPLAY = re.compile(r"(?<!\\)\\\[((?:[^\\]|\\\\|\\(?![\\\[\]]))++)\\\]")
-_INLINE = re.compile(r"(?<!\\)\\\(((?:[^\\]|\\\\|\\(?![\\()]))++)\\\)")
+_DISPLAY = re.compile(r"(?<!\\)\\\[((?:[^\\]|\\\\|\\(?![\\\[\]]))+)\\\]")  # no "++": 3.11.2 loses matches
+_INLINE = re.compile(r"(?<!\\)\\\(((?:[^\\]|\\\\|\\(?![\\()]))+)\\\)")
 _MATH = re.compile(r"(\$\$.+?\$\$|\$[^\s$](?:[^$\n]*[^\s$])?\$)", re.S)
-_SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+[:\[])")
+_SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+:)")
+# A directive of any name, ours among the letters of it, would lose what stands in its brackets; its colon is escaped.
+_DIRECTIVE = re.compile(r"(?<!\\)((?:\\\\)*+):(?=[\w\u2060][\w\u2060\-]*+[\[{])")
 _ARROW = re.compile(r"(<-|-(?=[->])|[<>!](?==)|=(?==))")
 _RULE = re.compile(r"(^[ \t>]*(?:[|:=-][|:= \t-]*)$)", re.M)  # a table's second row, a rule, the line under a heading
 
@@ -48,7 +50,31 @@ def _plain(text: str) -> str:
 
 def _words(text: str) -> str:
     return _ARROW.sub(
-        lambda match: match[1] + _JOINER if len(match[1]) == 1 else f"<{_JOINER}-", _SHORTCODE.sub(f":{_JOINER}", text)
+        lambda match: match[1] + _JOINER if len(match[1]) == 1 else f"<{_JOINER}-",
+        _SHORTCODE.sub(f":{_JOINER}", _DIRECTIVE.sub(rf"\1\\:{_JOINER}", text)),
+    )
+
+
+# More than this takes a browser seconds to draw: 100 blocks of code took 4 s, 2,000 rows of a table 6 s, 200 kB of
+# short paragraphs 11 s and 100 kB of code a minute (Chromium, Streamlit 1.67, a busy machine).
+LONGEST_DRAWN = 60_000
+_MOST = {"\n": 3000, "```": 80, "~~~": 80, "|": 2000, "[": 3000, "<": 3000, ">": 1000, "`": 2000, "*": 3000, "_": 3000,
+         "$": 2000, "&": 5000}  # fmt: skip
+_LONGEST_CODE = 30_000
+_DEEP = re.compile(r"^[ \t]{200}", re.M)
+
+
+def is_too_much(text: str) -> bool:
+    """Whether a browser would take seconds to draw a text as Markdown, which is then shown as it was written."""
+    return len(text) > LONGEST_DRAWN or _is_heavy(text)
+
+
+@functools.lru_cache(maxsize=2048)
+def _is_heavy(text: str) -> bool:
+    if len(text) > _LONGEST_CODE and ("```" in text or "~~~" in text):
+        return True
+    return len(text) > min(_MOST.values()) and (
+        any(text.count(sign) > most for sign, most in _MOST.items()) or _DEEP.search(text) is not None
     )
 
 

@@ -14,8 +14,9 @@ from app.services.vote_rows import VotesPreview
 
 FORM = "votes"
 _COLUMNS = (
-    "CSV or JSON Lines, one vote per row: left, right (or model_a, model_b) and winner (left, right, tie, both_bad); "
-    "perhaps prompt, rater, voted_at. What this app exports comes back in."
+    "CSV, JSON or Parquet, one vote per row: left, right (or model_a, model_b) and winner (left, right, tie, "
+    "both_bad); perhaps prompt, rater, voted_at. Files of LMArena, MT-bench, Kaggle and "
+    "AlpacaEval, and what this app exports, too."
 )
 
 
@@ -23,10 +24,13 @@ def _key(field: str) -> str:
     return f"manage-votes-{field}-{session.form_number(FORM)}"
 
 
-def typed() -> tuple[str, UUID | None]:
-    """The title and the prompt set that stand in the form."""
-    file = upload.dropped(FORM)
-    return session.typed(_key(f"title-{file.file_id}")) if file else "", session.chosen(_key("prompts"))
+def typed() -> tuple[str, UUID | None, bool]:
+    """The title and the prompt set that stand in the form, and whether the texts of the file are wanted, too."""
+    file, prompt_set_id = upload.dropped(FORM), session.chosen(_key("prompts"))
+    if file is None:
+        return "", prompt_set_id, False
+    with_texts = prompt_set_id is None and bool(session.typed(_key(f"texts-{file.file_id}")))
+    return session.typed(_key(f"title-{file.file_id}")) or "", prompt_set_id, with_texts
 
 
 def show(
@@ -55,12 +59,24 @@ def show(
     preview = found.found
     st.text_input("Title of the study", upload.plain_name(found.name), key=_key(f"title-{file.file_id}"))
     note.show_mistake(session.mistakes(FORM).get("title"))
+    if preview.has_texts and prompt_set_id is None:
+        st.checkbox(
+            "Take in the file's prompts and outputs, too",
+            value=True,
+            key=_key(f"texts-{file.file_id}"),
+            help="They become a prompt set of their own, so that Explore and exports show what was judged.",
+        )
     new = f" {len(preview.new_models):,} of them are new." if preview.new_models else ""
     raters = f" by {preview.n_raters:,} raters" if preview.n_raters else ""
     note.show(f"{preview.n_votes:,} votes{raters} on {len(preview.models):,} models.{new}")
     st.dataframe(
         [
-            {"Model a": row.model_a, "Model b": row.model_b, "Outcome": row.outcome.value, "Prompt": row.prompt_id}
+            {
+                "Model a": row.model_a,
+                "Model b": row.model_b,
+                "Outcome": row.outcome or "can't judge",
+                "Prompt": row.prompt_id,
+            }
             for row in preview.rows
         ],
         hide_index=True,
@@ -72,4 +88,4 @@ def show(
 def _shortened(preview: VotesPreview) -> VotesPreview:
     """What the page shows; the rows themselves are read again when they are stored."""
     rows = preview.rows[: upload.MOST_PREVIEWED]
-    return VotesPreview(rows, preview.n_votes, preview.n_raters, preview.models, preview.new_models)
+    return VotesPreview(rows, preview.n_votes, preview.n_raters, preview.models, preview.new_models, preview.has_texts)

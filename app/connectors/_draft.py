@@ -9,7 +9,7 @@ import time
 
 from app.connectors._http import MEGABYTE
 from app.connectors._problems import shown
-from app.connectors._protocol import Finish, ImagePart, OnText, Reply
+from app.connectors._protocol import COUNTED, Finish, ImagePart, OnText, Reply
 from app.connectors._redaction import CURRENT_SECRET
 from app.errors import ConnectorError
 
@@ -102,6 +102,8 @@ class Draft:
         """Token counts as far as they are given; a later one replaces an earlier one."""
         self._input_tokens = _tokens(input_tokens, self._input_tokens)
         self._output_tokens = _tokens(output_tokens, self._output_tokens)
+        if (counted := COUNTED.get()) is not None:
+            counted.input_tokens, counted.output_tokens = self._input_tokens, self._output_tokens
 
     def model(self, name: object) -> None:
         """The model's name as the endpoint says it; the first time counts, though each piece of a stream repeats it."""

@@ -40,6 +40,7 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^<>]{0,500}>", re.DOTALL | re.I
 _NOT_SHOWN = re.compile(r"[^\x20-\x7e\xa1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufffc]+")
 _HINTS: dict[ConnectorProblem, str] = {
     "key": "The endpoint does not accept the key",
+    "forbidden": "The endpoint does not allow this question",
     "not_found": "The endpoint knows no such model or path",
     "rate": "The endpoint asks for a pause",
     "server": "The endpoint is in trouble",
@@ -49,11 +50,19 @@ _HINTS: dict[ConnectorProblem, str] = {
     "address": "The endpoint points to another address, which is not followed",
 }
 
+# How what an endpoint said begins where the question may be why it gave no answer.
+OF_QUESTION = tuple(_HINTS[kind] for kind in ("forbidden", "too_large", "bad_answer"))
+
 
 def kind_of_status(status: int) -> ConnectorProblem:
-    """The kind of error that an HTTP status means; 402 is a key that has nothing left to spend."""
-    if status in {401, 402, 403}:
+    """The kind of error that an HTTP status means; 402 is a key that has nothing left to spend.
+
+    403 may be said of the key, or of the one question, by providers that look through what they are asked.
+    """
+    if status in {401, 402}:
         return "key"
+    if status == 403:
+        return "forbidden"
     if status in {404, 410}:
         return "not_found"
     if status == 408:
@@ -75,7 +84,7 @@ def refused(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorEr
         found = json.loads(said)
     except (ValueError, RecursionError):
         found = None
-    if kind == "rate" and _kind_of_words(found) == "key":
+    if kind in {"rate", "forbidden"} and _kind_of_words(found) == "key":
         kind = "key"  # "insufficient_quota" comes as 429, but no pause will help
     title = f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
     detail = shown(_message(found) or said)

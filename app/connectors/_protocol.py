@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -98,6 +99,18 @@ class Reply:
     latency_ms: float
     first_token_ms: float | None
     model_said: str
+
+
+@dataclass(slots=True)
+class Counted:
+    """The tokens that an endpoint has counted so far of an answer, which may never become whole; None: not said."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+# Where the counts of the answer that is under way in this task are kept, if anybody wants them.
+COUNTED: ContextVar[Counted | None] = ContextVar("counted", default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from app.errors import BadFileError, RowProblem
 from app.formats import _csv, _jsonl, _jsonl_bulk
-from app.formats._record import Columns, Record
+from app.formats import _parquet as _checked_parquet
+from app.formats._record import Columns, Record, RowError
 from app.formats._text import HEAD_SIZE
-from app.stats.coding import MISSING, encode
+from app.stats.coding import encode
+from app.stats.comparisons import MISSING
 
 PARQUET = b"PAR1"
+_MOST_ROWS, _MOST_UNPACKED = 5_000_000, 2**28  # of a Parquet file that is read at once
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,28 @@ def read_cells(
     return _gathered(_csv.records(io.BytesIO(data), columns), needed, typed=False)
 
 
+def read_in_bulk(data: bytes, columns: Columns, needed: Set[str]) -> Table | None:
+    """The same without a look at single rows; None where anything is unusual, or a row would have to be blamed."""
+    try:
+        if data[:4] == PARQUET:
+            return _small_parquet(data, columns, needed)
+        if _jsonl.matches(data[:HEAD_SIZE], columns):
+            return _bulk_jsonl(data, needed)
+        return _bulk(data, columns, needed) if _csv.matches(data[:HEAD_SIZE], columns) else None
+    except (RowError, pa.ArrowException, OSError, ValueError):
+        return None
+    finally:
+        pa.default_memory_pool().release_unused()  # Arrow would keep three times the file for its next table
+
+
+def _small_parquet(data: bytes, columns: Columns, needed: Set[str]) -> Table | None:
+    table, names = _checked_parquet.read_small(data, needed, most_rows=_MOST_ROWS, most_bytes=_MOST_UNPACKED)
+    if not columns.accepts(names) or len({*names}) < len(names) or any(columns.folded(name) != name for name in names):
+        return None
+    cells = {name: Cells(*encode(table.column(name))) for name in table.column_names}
+    return Table(cells, names, table.num_rows, typed=True, lines=None)
+
+
 def _bulk(data: bytes, columns: Columns, needed: Set[str]) -> Table | None:
     """A plain table read by Arrow; None where anything is unusual, so that the careful reader decides."""
     if b'"' in data or b"\0" in data or data.startswith((b"\n", b"\r", b"\xff\xfe", b"\xfe\xff")):
@@ -124,9 +149,10 @@ def _parquet(data: bytes, columns: Columns, needed: Set[str]) -> Table:
             found = ", ".join(names[:20])
             reason = f"The table must have the columns {columns}; it has {found}."
             raise BadFileError([RowProblem(0, reason)])
-        chosen = [name for name in names if name in needed]
-        table = file.read(columns=chosen)
-        found_cells = {name: Cells(*encode(table.column(name))) for name in chosen}
+        known = {columns.folded(name): name for name in names}
+        chosen = {name: known[name] for name in known if name in needed}
+        table = file.read(columns=list(chosen.values()))
+        found_cells = {name: Cells(*encode(table.column(own))) for name, own in chosen.items()}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise BadFileError([RowProblem(0, f"This Parquet file cannot be read: {reason}")]) from None

@@ -13,7 +13,7 @@ from app.errors import BadFileError, RowProblem
 from app.formats._cells import Cells, Table, read_cells
 from app.formats._record import Columns, Record, RowError
 from app.formats._text import EMPTY
-from app.stats.coding import MISSING
+from app.stats.comparisons import MISSING
 
 MAX_PROBLEMS = 100
 T = TypeVar("T")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from app.domain import GenerationRow
+from app.domain import Part
+from app.file_rows import GenerationRow
 from app.formats._objects import value_of_cell
 from app.formats._record import Columns, Record, RowError
 from app.formats._text import shown
 
+KINDS = ("text", "image", "audio", "video")
 COUNTS = ("latency_ms", "input_tokens", "output_tokens", "cost")
 WRITTEN = ("prompt_id", "prompt", "model", "version", "sample", "output", "content", *COUNTS)
 ACCEPTED = Columns(
@@ -19,7 +21,7 @@ ACCEPTED = Columns(
 
 def generation(record: Record) -> GenerationRow:
     """One generation; its text may be empty but not missing, and an id of its prompt goes before the text of it."""
-    output, turns = _output(record)
+    output, turns, content = _output(record)
     prompt_id, prompt = named_prompt(record)
     return GenerationRow(
         line=record.line,
@@ -34,6 +36,7 @@ def generation(record: Record) -> GenerationRow:
         sample=record.whole("sample") or 0,
         turns=turns,
         version=record.identifier("version") or "",
+        content=content,
     )
 
 
@@ -46,8 +49,8 @@ def named_prompt(record: Record) -> tuple[str | None, str | None]:
     return prompt_id, prompt
 
 
-def _output(record: Record) -> tuple[str, tuple[str, ...]]:
-    """The whole text, and the texts of its turns where there are several."""
+def _output(record: Record) -> tuple[str, tuple[str, ...], tuple[Part, ...]]:
+    """The whole text, the texts of its turns where there are several, and all in order where there are media."""
     content = record.values.get("content")
     if isinstance(content, str) and not record.typed:
         content = value_of_cell("content", content, "a JSON list of parts") if content.strip() else None
@@ -55,16 +58,25 @@ def _output(record: Record) -> tuple[str, tuple[str, ...]]:
         output = record.text("output", "response")
         if output is None:
             raise RowError("output is missing")
-        return output, ()
+        return output, (), ()
     if record.values.get("output") or record.values.get("response"):
         raise RowError("there are both output and content; leave one out")
-    return by_turns("content", [_text(part) for part in content] if isinstance(content, list) else content)
+    parts = tuple(map(_part, content)) if isinstance(content, list) else ()
+    texts = [part.content for part in parts if part.kind == "text"]
+    if len(texts) == len(parts):
+        return *by_turns("content", texts if isinstance(content, list) else content), ()
+    return "\n\n".join(texts), tuple(texts) if len(texts) > 1 else (), parts
 
 
-def _text(part: object) -> object:
-    if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise RowError(f'a part of content must be {{"type": "text", "text": ...}}, not {shown(part)}')
-    return part["text"]
+def _part(part: object) -> Part:
+    kind = part.get("type") if isinstance(part, dict) else None
+    value = part.get("text" if kind == "text" else "file") if isinstance(part, dict) else None
+    if kind not in KINDS or not isinstance(value, str) or (kind != "text" and not value.strip()):
+        raise RowError(
+            'a part of content must be {"type": "text", "text": ...} or {"type": "image", "file": ...} (or audio, '
+            f"video), not {shown(part)}"
+        )
+    return Part(str(kind), value)
 
 
 def by_turns(name: str, turns: object) -> tuple[str, tuple[str, ...]]:
@@ -76,10 +88,21 @@ def by_turns(name: str, turns: object) -> tuple[str, tuple[str, ...]]:
 
 def values(row: GenerationRow) -> tuple[object, ...]:
     """The values of a generation in the order of ``WRITTEN``."""
-    content = [{"type": "text", "text": text} for text in row.turns] or None
+    parts = row.content or [Part("text", text) for text in row.turns]
+    content = [{"type": kind, "text" if kind == "text" else "file": value} for kind, value in parts] or None
     output = None if content else row.output
     counts = (row.latency_ms, row.input_tokens, row.output_tokens, row.cost)
     return row.prompt_id, row.prompt, row.model, row.version or None, row.sample or None, output, content, *counts
+
+
+def without_media(rows: Iterable[GenerationRow], what: str) -> Iterator[GenerationRow]:
+    """The same rows; ValueError for one with media, which this kind of file cannot carry."""
+    for row in rows:
+        if row.content:
+            raise ValueError(
+                f"an output of {row.model!r} has media, which {what} cannot carry; write JSON Lines instead"
+            )
+        yield row
 
 
 def one_version(rows: Iterable[GenerationRow], what: str) -> Iterator[GenerationRow]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
+import orjson
+
 from app.errors import RowProblem
 from app.formats import _json_list
 from app.formats._objects import STRICT, TOO_DEEP, TOO_MANY_DIGITS, checked
@@ -93,6 +95,14 @@ def write_objects(objects: Iterable[Mapping[str, object]], stream: BinaryIO) -> 
     count = 0
     for count, item in enumerate(objects, start=1):  # noqa: B007 - the last number is the result
         stream.write(json.dumps(item, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    return count
+
+
+def write_rows(objects: Iterable[Mapping[str, object]], stream: BinaryIO) -> int:
+    """The same for many small objects: several times as fast, and without blanks between keys and values."""
+    count = 0
+    for count, item in enumerate(objects, start=1):  # noqa: B007 - the last number is the result
+        stream.write(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE))
     return count
 
 

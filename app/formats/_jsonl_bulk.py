@@ -15,6 +15,7 @@ from app.formats import _jsonl
 from app.formats._text import HEAD_SIZE
 
 BLOCK_SIZE = 8 * 2**20
+_PIECE = 16 * 2**20  # as tables whose texts are all written out, a whole file would take three times its size
 _UTF8_BOM = b"\xef\xbb\xbf"
 # A NUL or half a surrogate pair, which the careful reader refuses, can only come as an escape.
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -50,10 +51,21 @@ def read_table(data: bytes, needed: Set[str]) -> tuple[Any, list[str]] | None:
 
 def _read(data: bytes, types: Mapping[str, Any]) -> Any:
     parse = pa_json.ParseOptions(explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore")
-    try:
-        return pa_json.read_json(pa.BufferReader(data), pa_json.ReadOptions(block_size=BLOCK_SIZE), parse)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return None
+    pieces, start = [], 0
+    while start < len(data):
+        end = data.find(b"\n", start + _PIECE) + 1 or len(data)
+        piece = pa.py_buffer(data).slice(start, end - start)
+        try:
+            table = pa_json.read_json(pa.BufferReader(piece), pa_json.ReadOptions(block_size=BLOCK_SIZE), parse)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            return None
+        pieces.append(pa.table({name: _coded(table.column(name)) for name in table.column_names}))
+        start = end
+    return pa.concat_tables(pieces)
+
+
+def _coded(column: Any) -> Any:
+    return column.dictionary_encode() if pa.types.is_string(column.type) else column
 
 
 def _types(data: bytes, needed: Set[str]) -> dict[str, Any] | None:

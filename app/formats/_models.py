@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain import ModelRow
+from app.file_rows import ModelRow
 from app.formats._objects import value_of_cell
 from app.formats._record import Columns, Record, RowError
 from app.formats._text import shown

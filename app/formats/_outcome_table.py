@@ -13,7 +13,7 @@ from app.formats._coded import Reading, read_coded
 from app.formats._found import description
 from app.formats._record import Columns, Record
 from app.formats._text import EMPTY, shown
-from app.stats.coding import MISSING
+from app.stats.comparisons import MISSING
 
 COLUMNS = Columns(required=(("arm", "outcome"),), optional=("propensity", "unit", "time|timestamp", "order"))
 ORDERS = ("time", "timestamp", "order")

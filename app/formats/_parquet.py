@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -35,9 +36,12 @@ def column_names(stream: BinaryIO) -> list[str]:
 
 
 def records(
-    stream: BinaryIO, columns: Columns, renamed: Mapping[str, str] | None = None
+    stream: BinaryIO, columns: Columns, renamed: Mapping[str, str] | None = None, *, only: Set[str] | None = None
 ) -> Iterator[Record | RowProblem]:
-    """Each row as a record under its number; ``renamed`` gives columns other names, "" drops one."""
+    """Each row as a record under its number; ``renamed`` gives columns other names, "" drops one.
+
+    With ``only``, no other columns are read.
+    """
     renamed = {} if renamed is None else renamed
     with tempfile.TemporaryFile() as copy:
         try:
@@ -48,6 +52,8 @@ def records(
                 yield RowProblem(0, f"the table must have these columns: {columns}; it has {found}")
                 return
             wanted = [name for name in file.schema_arrow.names if renamed.get(name, name)]
+            if only is not None:
+                wanted = [name for name in wanted if columns.folded(name) in only]
             for number, row in enumerate(_rows(file, wanted), start=1):
                 if isinstance(row, str):
                     yield RowProblem(number, row)
@@ -86,6 +92,19 @@ def _opened(stream: BinaryIO, copy: Any) -> Any:
     if largest > MAX_ROW_GROUP:
         raise RowError(f"a row group of this file unpacks to {largest / 2**20:,.0f} MB; write smaller row groups")
     return file
+
+
+def read_small(data: bytes, names: Set[str], *, most_rows: int, most_bytes: int) -> tuple[Any, list[str]]:
+    """These columns as an Arrow table, and the names of all; RowError where they are more than fits into memory."""
+    with tempfile.TemporaryFile() as copy:
+        file = _opened(BytesIO(data), copy)
+        found = list(file.schema_arrow.names)
+        chosen = [name for name in found if name in names]
+        columns = (group.column(i) for group in _groups(file) for i in range(group.num_columns))
+        size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema in names)
+        if file.metadata.num_rows > most_rows or size > most_bytes:
+            raise RowError("this Parquet file is too large to be read at once")
+        return file.read(columns=chosen, use_threads=False), found
 
 
 def _columns(file: Any) -> Iterator[Any]:
@@ -168,17 +187,22 @@ def _plain(value: object) -> object:
     return value
 
 
-def write_table(fields: Mapping[str, Any], rows: Iterable[Mapping[str, object]], stream: BinaryIO) -> int:
-    """Write rows under these names with their types; how many."""
+def write_table(
+    fields: Mapping[str, Any], rows: Iterable[Mapping[str, object]], stream: BinaryIO, *, at_once: int = _AT_ONCE
+) -> int:
+    """Write rows under these names with their types, ``at_once`` to a group; how many.
+
+    What is known of each group stays in memory until the end, so that millions of small rows need larger ones.
+    """
     schema, waiting, count = pa.schema(list(fields.items())), iter(rows), 0
     with pa_parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
-        while batch := list(islice(waiting, _AT_ONCE)):
+        while batch := list(islice(waiting, at_once)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return count
 
 
-TEXT, NUMBER, WHOLE = pa.string(), pa.float64(), pa.int64()
+TEXT, NUMBER, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 TEXTS = pa.list_(TEXT)
 TAGS = pa.map_(TEXT, TEXT)
 CHAT = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 
-from app.domain import Message, PromptRow
+from app.domain import Message
+from app.file_rows import PromptRow
 from app.formats._record import Columns, Record, RowError, not_blank
 from app.formats._text import shown
 
@@ -27,7 +28,7 @@ def prompt(record: Record) -> PromptRow:
     return PromptRow(
         line=record.line,
         id=record.identifier("id") or str(record.row_number),
-        messages=_messages(record),
+        messages=messages_of(record),
         reference=record.filled("reference"),
         tags=_labels(record) | tags(record.values.get("tags")),
         attachments=_attachments(record.values.get("attachments")),
@@ -48,7 +49,8 @@ def _cell_text(name: str, value: object) -> str:
     return "" if value is None else tag_value(f"the column {shown(name)}", value)
 
 
-def _messages(record: Record) -> tuple[Message, ...]:
+def messages_of(record: Record) -> tuple[Message, ...]:
+    """The text of a prompt as a chat of one message, or its messages."""
     text = record.text("prompt")
     items = record.values.get("messages")
     if items is None:

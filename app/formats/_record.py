@@ -15,7 +15,7 @@ from app.formats._text import EMPTY, identifier, shown
 R = TypeVar("R")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BASIC_DATE = re.compile(r"[0-9]{8}")
-_FIRST_MILLISECOND_STAMP = 1e11  # as seconds this would be the year 5138
+FIRST_MILLISECOND_STAMP = 1e11  # as seconds this would be the year 5138
 _MAX_WHOLE = 2**31 - 1
 
 
@@ -136,7 +136,7 @@ class Record:
             if value is None or (isinstance(value, str) and not value.strip()):
                 continue
             try:
-                return _as_time(value)
+                return as_time(value)
             except (ValueError, OverflowError, OSError):
                 raise RowError(f"{name} must be a time such as 2026-01-31T12:00:00Z, not {shown(value)}") from None
         return None
@@ -171,17 +171,24 @@ def _parsed(text: str) -> float | None:
     return float(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
-def _as_time(value: object) -> datetime:
+def as_time(value: object) -> datetime:
+    """A point in time as ``Record.time`` reads it; ValueError, OverflowError or OSError for what is none."""
     number = _as_number(value)
+    stamp = value if isinstance(value, datetime) else None  # Parquet has a type for it
     if isinstance(value, str):
         text = value.strip()
-        number = None if _BASIC_DATE.fullmatch(text) else _parsed(text)
-        if number is None:
-            stamp = datetime.fromisoformat(text)
-            return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
+        number = _parsed(text) if is_stamp(text) else None
+        stamp = datetime.fromisoformat(text) if number is None else None
+    if stamp is not None:
+        return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
     if number is None:
         raise ValueError
-    return datetime.fromtimestamp(number / 1000 if number >= _FIRST_MILLISECOND_STAMP else number, UTC)
+    return datetime.fromtimestamp(number / 1000 if number >= FIRST_MILLISECOND_STAMP else number, UTC)
+
+
+def is_stamp(text: str) -> bool:
+    """Whether this is a time as seconds or milliseconds; eight digits are a date."""
+    return _NUMBER.fullmatch(text) is not None and not _BASIC_DATE.fullmatch(text)
 
 
 def built_rows(records: Iterable[Record | RowProblem], build: Callable[[Record], R]) -> Iterator[R | RowProblem]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import BinaryIO, Literal, TypeAlias, cast, overload
+from typing import Any, BinaryIO, Literal, TypeAlias, cast, overload
 
 from app.discovery import find_plugins
-from app.domain import GenerationRow, ModelRow, PromptRow, VoteRow
 from app.errors import BadFileError, RowProblem
-from app.formats import _csv, _jsonl, _record
+from app.file_rows import GenerationRow, ModelRow, PromptRow, VoteRow
+from app.formats import _csv, _jsonl, _record, _votes
 from app.formats._found import description
+from app.formats._gold import GoldRow
 from app.formats._record import RowError
 from app.formats._text import EMPTY, MOST_BYTES, PARQUET, Rejoined, head_text, identifier, read_head, shown
 
-Kind: TypeAlias = Literal["prompts", "models", "generations", "votes"]
-Row: TypeAlias = PromptRow | ModelRow | GenerationRow | VoteRow
+Kind: TypeAlias = Literal["prompts", "models", "generations", "votes", "gold"]
+Row: TypeAlias = PromptRow | ModelRow | GenerationRow | VoteRow | GoldRow
 Renamed: TypeAlias = Mapping[str, str]  # a column of the file -> the name that we know, or "" to leave it aside
 
-MOST_ROWS = {"prompts": 250_000, "generations": 250_000}  # what fits into memory beside all else
+# What fits into memory beside all else.
+MOST_ROWS = {"prompts": 250_000, "generations": 250_000, "gold": 10_000, "votes": 5_000_000}
+MAX_PROBLEMS = 100
+MORE_PROBLEMS = RowProblem(0, f"There are more problems; these are the first {MAX_PROBLEMS}.")
 _OWN = ("_jsonl", "_csv", "_parquet")
 
 
@@ -47,7 +51,13 @@ def detect(kind: Kind, head: bytes) -> ModuleType:
     if found == EMPTY:
         raise BadFileError([RowProblem(0, found)])
     needed = ", or ".join(plugin.NEEDS for plugin in known.values())
-    raise BadFileError([RowProblem(0, f"{found} A file of {kind} is {needed}.")])
+    lacks = _votes.hint(_names_in(head)) if kind == "votes" else ""
+    raise BadFileError([RowProblem(0, f"{found}{lacks} A file of {kind} is {needed}.")])
+
+
+def _names_in(head: bytes) -> Collection[str]:
+    keys = _jsonl.keys_of(head)
+    return _csv.header_of(head, _record.Columns(required=())) if keys is None else keys
 
 
 def own_format(kind: Kind, head: bytes) -> ModuleType:
@@ -88,38 +98,53 @@ def read_all(
 ) -> list[GenerationRow]: ...
 @overload
 def read_all(kind: Literal["votes"], stream: BinaryIO, *, max_problems: int = 100) -> list[VoteRow]: ...
+@overload
+def read_all(kind: Literal["gold"], stream: BinaryIO, *, max_problems: int = 100) -> list[GoldRow]: ...
 def read_all(
     kind: Kind, stream: BinaryIO, *, max_problems: int = 100, renamed: Renamed | None = None
-) -> list[PromptRow] | list[ModelRow] | list[GenerationRow] | list[VoteRow]:
+) -> list[PromptRow] | list[ModelRow] | list[GenerationRow] | list[VoteRow] | list[GoldRow]:
     """All rows of a file; if any is bad or there twice, none: BadFileError names the first ``max_problems``.
 
     ``renamed`` gives the columns of a file of prompts or generations the names that we know.
     """
+    rows: list[Any] = []
+    read_each(kind, stream, rows.append, max_problems=max_problems, renamed=renamed)
+    return rows
+
+
+def read_each(
+    kind: Kind,
+    stream: BinaryIO,
+    take: Callable[[Any], None],
+    *,
+    max_problems: int = MAX_PROBLEMS,
+    renamed: Renamed | None = None,
+) -> None:
+    """Give each row of a file to ``take``, which may keep less of it; BadFileError in the end if any row is bad."""
     head = read_head(stream)
     plugin = own_format(kind, head) if renamed else detect(kind, head)
     counted = _Counted(stream, len(head))
     rejoined = Rejoined(head, cast("BinaryIO", counted))
-    rows = []
     problems: list[RowProblem] = []
     first_lines: dict[tuple[str, ...], int] = {}
-    most = MOST_ROWS.get(kind)
+    most, n_rows = MOST_ROWS.get(kind), 0
     for item in plugin.read(rejoined, renamed) if renamed else plugin.read(rejoined):
         row = item if isinstance(item, RowProblem) else _repeated(item, first_lines) or item
         if not isinstance(row, RowProblem):
-            rows.append(row)
+            n_rows += 1
+            take(row)
         elif len(problems) == max_problems:
             problems.append(RowProblem(0, f"There are more problems; these are the first {max_problems}."))
             break
         else:
             problems.append(row)
-        if most is not None and len(rows) > most:
+        if most is not None and n_rows > most:
             problems.append(RowProblem(0, f"The file has more than {most:,} {kind}; split it."))
             break
     if counted.is_too_long:
         problems.append(RowProblem(0, f"The file is larger than {MOST_BYTES // 2**20:,} MB; split it."))
     if problems:
         raise BadFileError(problems)
-    return rows
 
 
 class _Counted:
@@ -137,8 +162,8 @@ class _Counted:
 
 
 def _repeated(row: Row, first_lines: dict[tuple[str, ...], int]) -> RowProblem | None:
-    """What is wrong if a row with the same name came before; votes have no name."""
-    if isinstance(row, VoteRow):
+    """What is wrong if a row with the same name came before; votes and known pairs have no name."""
+    if isinstance(row, VoteRow | GoldRow):
         return None
     name, n_known = _name(row), len(first_lines)
     first = first_lines.setdefault(name, row.line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -16,8 +16,9 @@ from app.formats._record import Columns
 from app.formats._registry import detect
 from app.formats._text import shown
 from app.formats._votes import ACCEPTED
-from app.stats.coding import MISSING, OUTCOME_WORDS, join_codes, outcome_codes
-from app.stats.comparisons import SIDE_UNKNOWN
+from app.stats.coding import OUTCOME_WORDS, join_codes, outcome_codes
+from app.stats.comparisons import MISSING, SIDE_UNKNOWN
+from app.study import OVERALL, Ending
 
 WINNER, RATER, PROMPT = ("winner", "outcome"), ("rater", "worker", "judge"), ("prompt_id", "question_id", "prompt")
 GUESS = ("guess", "guess_of")
@@ -25,7 +26,26 @@ GUESS_RIGHT, GUESS_WRONG, GUESS_UNKNOWN = 1, 0, 2
 _NOTHING = -2  # no guess at all, or none of a model
 DONT_KNOW = ("dont_know", "dont know", "don't know", "don't_know", "unknown")
 SIDES = (("_left", "_right"), ("_a", "_b"))  # the two endings of a pair of covariate columns
-_USED = {"model_a", "model_b", "left", "right", "weight", "superseded_by", *GUESS, *WINNER, *RATER, *PROMPT}
+GUESSED = ("guess_left", "guess_right")
+_USED = {
+    "model_a",
+    "model_b",
+    "left",
+    "right",
+    "weight",
+    "superseded_by",
+    "rater_group",
+    "is_gold",
+    "repeat_of",
+    "criterion",
+    "skip_reason",
+    *GUESS,
+    *GUESSED,
+    *WINNER,
+    *RATER,
+    *PROMPT,
+}
+_STAFF = "staff"  # the group of those who may know the models, as exports name it
 _KAGGLE = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
 COLUMNS = Columns(
     required=(*ACCEPTED.required, ("model_a", "model_b", *_KAGGLE)), optional=(*ACCEPTED.optional, *_KAGGLE, *GUESS)
@@ -39,8 +59,9 @@ class VoteTable:
     ``model_a``, ``model_b`` index ``models``; ``outcome`` is a place in ``comparisons.OUTCOMES``; ``a_is_left`` is 1, 0
     or ``SIDE_UNKNOWN``; ``rater`` (a place in ``raters``) and ``prompt`` are codes, ``MISSING`` where blank;
     ``covariates`` holds per name the values of model_a's and model_b's side. ``guess`` says whether the rater guessed
-    right which model stood where (``GUESS_RIGHT`` and so on), ``MISSING`` where nobody asked. ``has_sides`` says
-    whether the file itself speaks of left and right.
+    right which model stood where (``GUESS_RIGHT`` and so on), ``MISSING`` where nobody asked; ``guess_left`` and
+    ``guess_right`` say so of each side, where raters chose from ``n_options`` names. ``has_sides`` says
+    whether the file itself speaks of left and right, ``n_staff`` how many votes of unblinded staff were left out.
     """
 
     models: tuple[str, ...]
@@ -55,22 +76,30 @@ class VoteTable:
     prompt: NDArray[np.int64] | None = None
     covariates: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     guess: NDArray[np.int64] | None = None
+    guess_left: NDArray[np.int64] | None = None
+    guess_right: NDArray[np.int64] | None = None
+    n_options: int = 2
+    n_staff: int = 0
 
     def __len__(self) -> int:
         return len(self.model_a)
 
 
-def read_vote_table(data: bytes, *, covariates: Sequence[str] = ()) -> VoteTable:
+def read_vote_table(
+    data: bytes, *, covariates: Sequence[str] = (), with_repeats: bool = False, with_staff: bool = False
+) -> VoteTable:
     """The votes of a CSV, TSV, JSON Lines or Parquet file that count; ``BadFileError`` names each bad row.
 
-    A vote that a later one replaced (``superseded_by``) and a row of weight 0 do not count. ``covariates`` names pairs
-    of columns, "chars" for ``chars_left`` and ``chars_right``.
+    A vote that a later one replaced (``superseded_by``), one on a pair with a known answer (``is_gold``), one of a
+    rater whom checks screened out (``rater_group``), one of staff unless ``with_staff``, a row of weight 0 and, unless
+    ``with_repeats``, a planned repeat (``repeat_of``) do not count. ``covariates`` names pairs of columns, "chars" for
+    ``chars_left`` and ``chars_right``.
     """
     wanted = {name + end for name in covariates for ends in SIDES for end in ends} | _USED | set(_KAGGLE)
 
     def understand(table: Table) -> tuple[VoteTable, list[RowProblem]]:
         reading = _Reading(table)
-        return reading.votes(covariates), reading.problems
+        return reading.votes(covariates, with_repeats=with_repeats, with_staff=with_staff), reading.problems
 
     return read_coded(data, COLUMNS, wanted, understand, refuse=partial(detect, "votes"))
 
@@ -78,7 +107,7 @@ def read_vote_table(data: bytes, *, covariates: Sequence[str] = ()) -> VoteTable
 class _Reading(Reading):
     """A table of votes being understood."""
 
-    def votes(self, covariates: Sequence[str]) -> VoteTable:
+    def votes(self, covariates: Sequence[str], *, with_repeats: bool, with_staff: bool) -> VoteTable:
         """The votes, good only if ``problems`` stays empty."""
         has_models = "model_a" in self.table.names
         ends = ("model_a", "model_b") if has_models else ("left", "right")
@@ -104,15 +133,45 @@ class _Reading(Reading):
             prompt=self._people(PROMPT)[1],
             covariates=pairs,
             guess=self._guesses(models, model_a, model_b, a_is_left) if "guess" in self.table.columns else None,
+            guess_left=self._named("guess_left", models, np.where(a_is_left == 0, model_b, model_a), a_is_left),
+            guess_right=self._named("guess_right", models, np.where(a_is_left == 0, model_a, model_b), a_is_left),
+            n_options=self._options(models),
         )
-        return self._counting(votes)
+        return self._counting(self._without_known(votes), with_repeats=with_repeats, with_staff=with_staff)
 
-    def _counting(self, votes: VoteTable) -> VoteTable:
+    def _without_known(self, votes: VoteTable) -> VoteTable:
+        """The votes on pairs with a known answer marked by weight 0, without the names that only they have."""
+        cells = self.table.columns.get("is_gold")
+        if cells is None:
+            return votes
+        said = [code for code, value in enumerate(cells.values) if str(value).strip().lower() in {"true", "1"}]
+        is_gold = np.isin(cells.codes, said)
+        if not is_gold.any():
+            return votes
+        used = np.unique(np.concatenate([votes.model_a[~is_gold], votes.model_b[~is_gold]]))
+        used = used[used != MISSING]
+        place = np.full(len(votes.models) + 1, MISSING, dtype=np.int64)  # the last is the place of MISSING itself
+        place[used] = np.arange(len(used))
+        return replace(
+            votes,
+            models=tuple(votes.models[code] for code in used),
+            model_a=place[votes.model_a],
+            model_b=place[votes.model_b],
+            weight=np.where(is_gold, 0.0, votes.weight),
+        )
+
+    def _counting(self, votes: VoteTable, *, with_repeats: bool, with_staff: bool) -> VoteTable:
         """Without the rows that do not count; models that only they name stay."""
-        replaced = self.table.columns.get("superseded_by")
-        counts = votes.weight > 0
-        if replaced is not None:
-            counts &= replaced.codes == MISSING
+        counts = (votes.weight > 0) & (votes.outcome != MISSING) & self._is_overall()
+        for name in ("superseded_by",) if with_repeats else ("superseded_by", "repeat_of"):
+            if (cells := self.table.columns.get(name)) is not None:
+                counts &= cells.codes == MISSING
+        groups, group = self.names(("rater_group",))
+        if Ending.SCREENED_OUT in groups:
+            counts &= group != groups.index(Ending.SCREENED_OUT)
+        is_staff = group == groups.index(_STAFF) if _STAFF in groups and not with_staff else np.zeros_like(counts)
+        n_staff = int(votes.weight[counts & is_staff].sum())
+        counts &= ~is_staff
         if counts.all():
             return votes
 
@@ -132,7 +191,47 @@ class _Reading(Reading):
             prompt=kept(votes.prompt),
             covariates={name: (one[counts], two[counts]) for name, (one, two) in votes.covariates.items()},
             guess=kept(votes.guess),
+            guess_left=kept(votes.guess_left),
+            guess_right=kept(votes.guess_right),
+            n_options=votes.n_options,
+            n_staff=n_staff,
         )
+
+    def _is_overall(self) -> NDArray[np.bool_]:
+        """The rows of the overall criterion, or of the only one that the file has."""
+        words, said = self.names(("criterion",))
+        named = set(words) - {OVERALL}
+        if not named or (len(named) == 1 and OVERALL not in words and (said != MISSING).all()):
+            return np.ones(self.table.n_rows, dtype=np.bool_)
+        if OVERALL not in words and (said != MISSING).all():
+            reason = (
+                f"there are votes on {', '.join(sorted(named)[:5])} and none overall; keep the rows of one criterion"
+            )
+            self.problems.append(RowProblem(0, reason))
+        places = [code for code, word in enumerate(words) if word != OVERALL]
+        return ~np.isin(said, places)
+
+    def _named(
+        self,
+        column: str,
+        models: Sequence[str],
+        stood: NDArray[np.int64],
+        a_is_left: NDArray[np.int64],
+    ) -> NDArray[np.int64] | None:
+        """Whether the guesses of one side are right: each the name of a model, or dont_know."""
+        if column not in self.table.columns:
+            return None
+        words, said = self.names((column,))
+        self.blame_rows((said != MISSING) & (a_is_left == SIDE_UNKNOWN), "a guess needs left, to be right or wrong")
+        place = {name: code for code, name in enumerate(models)} | dict.fromkeys(DONT_KNOW, _NOTHING)
+        named = np.array([*(place.get(word, MISSING) for word in words), MISSING], dtype=np.int64)[said]
+        found = np.where(named == _NOTHING, GUESS_UNKNOWN, np.where(named == stood, GUESS_RIGHT, GUESS_WRONG))
+        return np.where(said == MISSING, MISSING, found)
+
+    def _options(self, models: Sequence[str]) -> int:
+        """How many names raters could choose from, as far as the file tells: its models and what was guessed."""
+        guessed = {word for column in GUESSED for word in self.names((column,))[0]}
+        return max(2, len({*models} | (guessed - {*DONT_KNOW})))
 
     def _people(self, columns: Sequence[str]) -> tuple[list[str], NDArray[np.int64] | None]:
         if not any(name in self.table.columns for name in columns):
@@ -163,7 +262,10 @@ class _Reading(Reading):
     ) -> NDArray[np.int64]:
         if not any(name in self.table.names for name in WINNER) and set(_KAGGLE) <= set(self.table.names):
             return self._kaggle_outcomes()
-        words, said = self.names(WINNER, required=True)
+        words, said = self.names(WINNER, required="skip_reason" not in self.table.columns)
+        if "skip_reason" in self.table.columns:  # who couldn't judge said why, and nothing else
+            skipped = self.names(("skip_reason",))[1] != MISSING
+            self.blame_rows((said == MISSING) & ~skipped, f"{WINNER[0]} is missing or blank")
         for word in set(words) & set(models) & set(OUTCOME_WORDS):
             reason = f"{shown(word)} is an outcome and also the name of a model; rename the model"
             self.blame_rows(said == words.index(word), reason)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain import GenerationRow
 from app.errors import RowProblem
+from app.file_rows import GenerationRow
 from app.formats import _jsonl
 from app.formats._alpaca import instruction
 from app.formats._generations import one_version
@@ -39,6 +39,10 @@ def _objects(rows: Iterable[GenerationRow]) -> Iterator[dict[str, object]]:
     for row in rows:
         if row.prompt is None:
             raise ValueError("AlpacaEval names a prompt by its text; write JSON Lines instead")
+        if row.content:
+            raise ValueError(
+                f"an output of {row.model!r} has media, which AlpacaEval cannot carry; write JSON Lines instead"
+            )
         if row.sample or row.turns:
             what = "a second sample" if row.sample else "several turns"
             raise ValueError(f"{row.model!r} has {what} for {shown(row.prompt)}, which AlpacaEval cannot carry")

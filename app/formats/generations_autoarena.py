@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from app.domain import GenerationRow
 from app.errors import RowProblem
+from app.file_rows import GenerationRow
 from app.formats import _csv
 from app.formats._generations import named_prompt
 from app.formats._record import Columns, Record, RowError, built_rows

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain import GenerationRow
 from app.errors import RowProblem
+from app.file_rows import GenerationRow
 from app.formats import _jsonl
-from app.formats._generations import by_turns, one_version
+from app.formats._generations import by_turns, one_version, without_media
 from app.formats._record import Columns, Record, RowError, built_lists
 from app.formats._text import shown
 
@@ -33,7 +33,7 @@ def read(stream: BinaryIO) -> Iterator[GenerationRow | RowProblem]:
 
 def write(rows: Iterable[GenerationRow], stream: BinaryIO) -> int:
     """Write generations whose prompts have ids, each as a choice of its own; how many."""
-    return _jsonl.write_objects(map(_object, one_version(rows, "MT-bench")), stream)
+    return _jsonl.write_objects(map(_object, one_version(without_media(rows, "MT-bench"), "MT-bench")), stream)
 
 
 def _generations(record: Record) -> list[GenerationRow]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from app.domain import GenerationRow
 from app.errors import RowProblem
-from app.formats._generations import ACCEPTED, WRITTEN, generation, values
+from app.file_rows import GenerationRow
+from app.formats._generations import ACCEPTED, WRITTEN, generation, values, without_media
 from app.formats._record import built_rows
 from app.formats._text import PARQUET
 
@@ -36,4 +36,6 @@ def write(rows: Iterable[GenerationRow], stream: BinaryIO) -> int:
     types = {"content": _parquet.PARTS, "latency_ms": _parquet.NUMBER, "cost": _parquet.NUMBER}
     types |= dict.fromkeys(("sample", "input_tokens", "output_tokens"), _parquet.WHOLE)
     fields = {name: types.get(name, _parquet.TEXT) for name in WRITTEN}
-    return _parquet.write_table(fields, (dict(zip(WRITTEN, values(row), strict=True)) for row in rows), stream)
+    return _parquet.write_table(
+        fields, (dict(zip(WRITTEN, values(row), strict=True)) for row in without_media(rows, "Parquet")), stream
+    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain import ModelRow
 from app.errors import RowProblem
+from app.file_rows import ModelRow
 from app.formats import _csv
 from app.formats._models import ACCEPTED, ASKED, WRITTEN, asked_values, model, values
 from app.formats._record import built_rows

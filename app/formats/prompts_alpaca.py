@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain import PromptRow
 from app.errors import RowProblem
+from app.file_rows import PromptRow
 from app.formats import _jsonl
 from app.formats._alpaca import instruction
 from app.formats._prompts import one_user_message, tag_value, without_attachments

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import BinaryIO
 
-from app.domain import PromptRow
 from app.errors import RowProblem
+from app.file_rows import PromptRow
 from app.formats import _csv
 from app.formats._prompts import one_user_message, without_attachments
 from app.formats._record import Columns, Record, built_rows

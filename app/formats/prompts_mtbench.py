@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain import Message, PromptRow
+from app.domain import Message
 from app.errors import RowProblem
+from app.file_rows import PromptRow
 from app.formats import _jsonl
 from app.formats._prompts import LABELS, joined, tag_value, tags, without_attachments
 from app.formats._record import Columns, Record, RowError, built_rows

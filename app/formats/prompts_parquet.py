@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from app.domain import PromptRow
 from app.errors import RowProblem
+from app.file_rows import PromptRow
 from app.formats._prompts import ACCEPTED, content, prompt_of_table
 from app.formats._record import built_rows
 from app.formats._text import PARQUET

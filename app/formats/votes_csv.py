@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from app.domain import VoteRow
 from app.errors import RowProblem
+from app.file_rows import VoteRow
 from app.formats import _csv, _votes
 from app.formats._record import built_rows
 
@@ -15,6 +15,7 @@ LABEL = "Votes, CSV or TSV"
 SUFFIXES = (".csv", ".tsv")
 NEEDS = f"a CSV or TSV table with the columns {_votes.ACCEPTED}"
 COLUMNS = _votes.EXPORTED
+ABOUT = "One row per vote with everything that is known of it, for spreadsheets and R; comes back into Bakeoff."
 
 
 def matches(head: bytes) -> bool:

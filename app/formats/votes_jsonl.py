@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from app.domain import VoteRow
 from app.errors import RowProblem
+from app.file_rows import VoteRow
 from app.formats import _jsonl, _votes
 from app.formats._record import built_rows
 
@@ -15,6 +15,7 @@ LABEL = "Votes, JSON Lines"
 SUFFIXES = (".jsonl", ".ndjson")
 NEEDS = f"JSON objects, one per line, with the keys {_votes.ACCEPTED}"
 COLUMNS = _votes.EXPORTED
+ABOUT = "One JSON object per vote with everything that is known of it; comes back into Bakeoff."
 
 
 def matches(head: bytes) -> bool:
@@ -29,4 +30,4 @@ def read(stream: BinaryIO) -> Iterator[VoteRow | RowProblem]:
 
 def write(rows: Iterable[Mapping[str, object]], stream: BinaryIO) -> int:
     """Write votes with the columns ``COLUMNS``; how many."""
-    return _jsonl.write_objects(map(_votes.exported, rows), stream)
+    return _jsonl.write_rows(map(_votes.exported, rows), stream)

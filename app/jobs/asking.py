@@ -20,6 +20,7 @@ from db.engine import DatabaseUnavailable
 
 STORE_EVERY_S = 0.1
 DRAIN_S = 5.0  # how long what is on its way may still come in when Bakeoff ends
+MOST_FORBIDDEN = 5  # in a row; one alone may be about its question
 MOST_FAILURES = 120  # seconds for which the database may be away
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Run:
         self._asked: dict[int, Question] = {}  # by worker: was sent
         self._came_in: list[Outcome] = []
         self._refusal = ""
+        self._n_forbidden = 0
         self._is_closing = False
         self._n_stored = 0
         self._workers: list[asyncio.Task[None]] = []
@@ -87,7 +89,7 @@ class Run:
     def _room(self) -> int:
         """How many to claim: one for each idle worker, and what the busy ones will want until the next time."""
         n_idle = self._plan.concurrency - len(self._asked) - len(self._held)
-        ahead = min(self._plan.concurrency, 2 * self._n_stored + 2)
+        ahead = min(2 * self._plan.concurrency, 2 * self._n_stored + 2)  # few where answers take long
         return max(0, n_idle + ahead - self._ready.qsize())
 
     async def _store(self, n: int, asked_s: float) -> Standing:
@@ -138,7 +140,7 @@ class Run:
             question = await self._ready.get()
             self._held[n] = question
             await self._pace.turn()
-            if self._is_closing:
+            if self._is_closing or self._refusal:
                 return  # it stays among those held, which are given back in the end
             self._asked[n] = self._held.pop(n)
             outcome = await self._ask(client, question)  # when it is cancelled, the question stays among those asked
@@ -150,13 +152,15 @@ class Run:
         try:
             await self._turns(client, question, replies)
         except ConnectorError as error:
-            if error.stops_endpoint:
+            self._n_forbidden += error.kind == "forbidden"
+            if error.stops_endpoint or self._n_forbidden >= MOST_FORBIDDEN:
                 self._refusal = self._refusal or str(error)
             if error.kind == "rate" and error.retry_after:
                 self._pace.hold(error.retry_after)
             return Outcome(question, tuple(replies), error)
         except (InvalidInputError, NotFoundError) as error:
             return Outcome(question, tuple(replies), error)
+        self._n_forbidden = 0
         return Outcome(question, tuple(replies), None)
 
     async def _turns(self, client: httpx.AsyncClient, question: Question, replies: list[Reply]) -> None:
@@ -166,7 +170,9 @@ class Run:
         """
         connector = self._plan.models[question.model_id].connector
         known, said = list(replies), list[ChatMessage]()
-        messages = await asyncio.to_thread(_with_images, question)
+        messages = list(question.messages)
+        if question.attachments:  # else it would cost each question a wait for the interpreter's lock
+            messages = await asyncio.to_thread(_with_images, question)
         for number, message in enumerate(messages):
             said.append(message)
             is_last = number + 1 == len(messages)
@@ -177,9 +183,10 @@ class Run:
             else:
                 reply = await connector.ask(client, asking.ask_of(self._plan, question, tuple(said), len(replies)))
                 replies.append(reply)
-            if reply.finish != "stop" or not reply.text.strip():
+            if reply.finish != "stop" or not (reply.text.strip() or reply.images):
                 return
-            said.append(ChatMessage("assistant", (TextPart(reply.text),)))
+            text = (TextPart(reply.text),) if reply.text.strip() else ()
+            said.append(ChatMessage("assistant", (*text, *reply.images)))
 
 
 def _with_images(question: Question) -> list[ChatMessage]:

@@ -22,6 +22,7 @@ DESCRIPTION = (
     "result if the same votes come in another order, and says nothing about uncertainty."
 )
 SCALE = 400.0  # 400 points more are odds of 10 to 1
+BLOCK = 1 << 16  # votes at a time, as Python numbers
 K = 32.0
 
 
@@ -67,11 +68,13 @@ def _play(comparisons: Comparisons, ties: str, both_bad: str, k: float) -> NDArr
     points = [0.0] * len(comparisons.models)
     outcome = comparisons.outcome
     last = SECOND if ties == "drop" else TIE if both_bad == "drop" else BOTH  # the outcome codes are in this order
-    used = outcome <= last
-    score = np.where(outcome < TIE, SECOND - outcome, 0.5)
-    columns = (comparisons.model_a, comparisons.model_b, score, comparisons.weight)
-    for a, b, won, weight in zip(*(column[used].tolist() for column in columns), strict=True):
-        change = k * weight * (won - 1 / (1 + 10 ** ((points[b] - points[a]) / SCALE)))
-        points[a] += change
-        points[b] -= change
+    used = np.flatnonzero(outcome <= last)
+    score = np.array([1.0, 0.0, 0.5, 0.5])
+    for start in range(0, len(used), BLOCK):
+        rows = used[start : start + BLOCK]
+        columns = (comparisons.model_a[rows], comparisons.model_b[rows], score[outcome[rows]], comparisons.weight[rows])
+        for a, b, won, weight in zip(*(column.tolist() for column in columns), strict=True):
+            change = k * weight * (won - 1 / (1 + 10 ** ((points[b] - points[a]) / SCALE)))
+            points[a] += change
+            points[b] -= change
     return np.array(points)

@@ -18,7 +18,7 @@ from app.connectors._protocol import Ask, ChatMessage, Connector, Reply, Samplin
 from app.connectors._registry import get_connector
 from app.domain import GenerationStatus, JobStatus, PartStatus, utc_now
 from app.errors import ConnectorError, InvalidInputError, NotFoundError
-from app.services import leak_check
+from app.services import answer_parts, leak_check
 from app.services.leak_check import Checked, Watch
 from app.services.model_drafts import secret_of
 from app.services.models import cost_of
@@ -122,14 +122,15 @@ def begin_run(part_id: UUID, run_id: str) -> Plan | None:
         run_id=run_id,
         endpoint=row.endpoint,
         sampling=Sampling(**row.settings),
-        models={model.id: _asked(model) for model in rows},
+        models={model.id: asked_model(model) for model in rows},
         allowed=frozenset(allowed),
         concurrency=min((model.concurrency for model in rows), default=1),
         per_minute=min(limits) if limits else None,
     )
 
 
-def _asked(row: Row) -> AskedModel:
+def asked_model(row: Row) -> AskedModel:
+    """A model's columns as what is needed to ask it; raises InvalidInputError when this server lacks its secret."""
     connector = get_connector(row.connector)
     return AskedModel(
         id=row.id,
@@ -154,12 +155,14 @@ def store_and_claim(plan: Plan, outcomes: Sequence[Outcome], *, n: int, asked_s:
     if asked:
         with database().read() as session:
             watches = leak_check.load_watches(session, asked)
-    settled = [_settled(plan, outcome, watches) for outcome in outcomes]
+    answers, taken = answer_parts.take_in(outcomes)
+    settled = [_settled(plan, outcome, watches, answers) for outcome in outcomes]
     with database().write() as session:
         if asked and (changed := leak_check.load_watches(session, asked)) != watches:
-            settled = [_settled(plan, outcome, changed) for outcome in outcomes]
+            settled = [_settled(plan, outcome, changed, answers) for outcome in outcomes]
         now = utc_now()
-        jobs.settle(session, rows=[row | {"ready_at": now if row["is_ready"] else None} for row in settled])
+        rows = [row | {"ready_at": now if row["is_ready"] else None} for row in settled]
+        jobs.settle(session, rows=answer_parts.resolve(session, rows, taken, now) if taken else rows)
         is_ours = jobs.is_run_of(session, part_id=plan.part_id, run_id=plan.run_id, now=now, asked_s=asked_s)
         row = jobs.find_part(session, part_id=plan.part_id)
         goes_on = (
@@ -186,13 +189,15 @@ def _question(row: Row) -> Question:
         attachments=tuple(row.attachments),
         sample=row.sample,
         n_tries=row.n_tries,
-        answered=_answered(row),
+        answered=answered_replies(row),
         spent=row.cost,
     )
 
 
-def _answered(row: Row) -> tuple[Reply, ...]:
+def answered_replies(row: Row) -> tuple[Reply, ...]:
     """The turns that an earlier try had answered; all their numbers stand with the first."""
+    if any(part["type"] != "text" for part in row.parts):
+        return ()  # what was shown can't be told again, so the conversation begins anew
     texts = list(itertools.takewhile(str.strip, (part["text"] for part in row.parts)))
     counts = [(row.input_tokens, row.output_tokens, row.latency_ms or 0.0, row.first_token_ms)]
     counts += [(0, 0, 0.0, None)] * (len(texts) - 1)
@@ -295,14 +300,16 @@ def ask_of(plan: Plan, question: Question, messages: tuple[ChatMessage, ...], tu
     )
 
 
-def _settled(plan: Plan, outcome: Outcome, watches: Mapping[UUID, Watch]) -> dict[str, Any]:
+def _settled(
+    plan: Plan, outcome: Outcome, watches: Mapping[UUID, Watch], answers: Mapping[UUID, answer_parts.Answer]
+) -> dict[str, Any]:
     """What is stored of a generation: its answer, or that it waits for another try, or that it has failed and why."""
     question, replies, problem = outcome
     model = plan.models[question.model_id]
-    parts: list[dict[str, Any]] = [{"type": "text", "text": one.text} for one in replies]
+    parts, refusal = answers[question.id]
     retry_at, n_tries = None, question.n_tries
     if problem is None:
-        status, error = _status(replies)
+        status, error = (GenerationStatus.FAILED, refusal) if refusal else status_of(replies)
         checked = Checked(status, [], parts, None)
         if status == GenerationStatus.OK:
             prompt = "\n".join(one.text for one in question.messages)
@@ -310,7 +317,7 @@ def _settled(plan: Plan, outcome: Outcome, watches: Mapping[UUID, Watch]) -> dic
     else:
         status, error, retry_at, n_tries = _unanswered(model, question, problem)
         checked = Checked(status, [], parts, None)
-    n_input, n_output = (_total([getattr(one, name) for one in replies]) for name in ("input_tokens", "output_tokens"))
+    n_input, n_output = (total([getattr(one, name) for one in replies]) for name in ("input_tokens", "output_tokens"))
     return {
         "generation_id": question.id,
         "asked_try": question.n_tries,
@@ -330,20 +337,20 @@ def _settled(plan: Plan, outcome: Outcome, watches: Mapping[UUID, Watch]) -> dic
     }
 
 
-def _status(replies: Sequence[Reply]) -> tuple[GenerationStatus, str]:
+def status_of(replies: Sequence[Reply]) -> tuple[GenerationStatus, str]:
+    """What an answer is stored as before it is looked through, and why it is no whole one, if it isn't."""
     finishes = {one.finish for one in replies}
     if "refusal" in finishes:
         return GenerationStatus.REFUSED, "The endpoint refused to answer."
     if "length" in finishes:
         return GenerationStatus.TRUNCATED, "The answer was cut short by a limit of tokens."
-    if any(one.images for one in replies):
-        return GenerationStatus.FAILED, "The answer is an image, and raters can't be shown images of models yet."
-    if not all(one.text.strip() for one in replies):
+    if not all(one.text.strip() or one.images for one in replies):
         return GenerationStatus.EMPTY, "The answer is empty."
     return GenerationStatus.OK, ""
 
 
-def _total(counts: Sequence[int | None]) -> int | None:
+def total(counts: Sequence[int | None]) -> int | None:
+    """The sum; None where any is unknown."""
     known = [n for n in counts if n is not None]
     return sum(known) if known and len(known) == len(counts) else None
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from app.domain import PromptRow
 from app.errors import InvalidInputError, RowProblem
+from app.file_rows import PromptRow
 from app.formats._text import shown
 from app.services import media
 
@@ -40,7 +40,7 @@ class Folder:
             return file.read(most + 1)
 
 
-def read_attachment(name: str, beside: Beside | None) -> bytes:
+def read_attachment(name: str, beside: Beside | None, *, most: int = media.MAX_BYTES) -> bytes:
     """The bytes of an attachment; InvalidInputError says why there are none."""
     if found := _DATA.fullmatch(name):
         try:
@@ -50,13 +50,13 @@ def read_attachment(name: str, beside: Beside | None) -> bytes:
     if name.startswith("data:"):
         raise InvalidInputError("is no data: URL with base64")
     if "://" in name or name.startswith("//"):
-        raise InvalidInputError("is at another place, which is not asked; put the image into a .zip with this file")
+        raise InvalidInputError("is at another place, which is not asked; put the file into a .zip with this one")
     if "\0" in name or name.startswith("/") or "\\" in name or ".." in name.split("/"):
         raise InvalidInputError("must be the name of a file beside this one")
-    data = beside.read(name, media.MAX_BYTES) if beside else None
+    data = beside.read(name, most) if beside else None
     if data is None:
         raise InvalidInputError(
-            "is not there" if beside else "needs its file; drop a .zip with this file and its images"
+            "is not there" if beside else "needs its file; drop a .zip with this file and those that it names"
         )
     return data
 

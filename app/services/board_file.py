@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from app.formats._csv import guarded
 from app.services.leaderboard import Board, ModelCard
@@ -34,7 +36,10 @@ PAIR_COLUMNS = ("model", "opponent", "n_votes", "won", "share")
 
 
 def write_board(board: Board) -> str:
-    """The models in the order of the board; ratings, errors and bounds in logits, empty where there is none."""
+    """The models in the order of the board; ratings, errors and bounds in logits, empty where there is none.
+
+    A board that pools studies names them (their keys) in a last column.
+    """
     rows: list[list[object]] = []
     for model in board.ranking.models:
         card = board.cards.get(model.model, ModelCard("", "", ""))
@@ -45,7 +50,7 @@ def write_board(board: Board) -> str:
         tallies = [model.n_votes, model.wins, model.losses, model.ties, model.both_bad]
         estimates = [*map(_rounded, numbers), int(model.bounded), *map(_rounded, shares)]
         rows.append([*place, *names, *estimates, *tallies])
-    return _to_csv(COLUMNS, rows)
+    return _to_csv(COLUMNS, rows, board)
 
 
 def write_pairs(board: Board) -> str:
@@ -56,14 +61,23 @@ def write_pairs(board: Board) -> str:
             if n := float(board.wins[i, j] + board.wins[j, i]):
                 won = float(board.wins[i, j])
                 rows.append([guarded(name), guarded(opponent), f"{n:g}", f"{won:g}", _rounded(won / n)])
-    return _to_csv(PAIR_COLUMNS, rows)
+    return _to_csv(PAIR_COLUMNS, rows, board)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The numbers behind a chart; each row has the same names."""
+    cells = [[guarded(value) if isinstance(value, str) else value for value in row.values()] for row in rows]
+    return _to_csv(tuple(rows[0]), cells)
 
 
 def _rounded(x: float | None) -> str:
     return "" if x is None else f"{x:.6g}"
 
 
-def _to_csv(header: tuple[str, ...], rows: list[list[object]]) -> str:
+def _to_csv(header: tuple[str, ...], rows: list[list[object]], board: Board | None = None) -> str:
+    if board is not None and board.studies:
+        pooled = " ".join(one.key for one in board.studies)
+        header, rows = (*header, "studies"), [[*row, pooled] for row in rows]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

@@ -10,12 +10,11 @@ import numpy as np
 
 from app.errors import BakeoffError, InvalidInputError
 from app.formats._vote_table import VoteTable, read_vote_table
-from app.services.blinding_check import describe_blinding
+from app.services.blinding_check import describe_blinding, has_guesses
 from app.services.ranking_file import to_comparisons
 from app.services.ranking_fit import describe_fit
 from app.stats.agreement import agreement, item_codes, oriented_codes, self_consistency
-from app.stats.coding import MISSING
-from app.stats.comparisons import Comparisons
+from app.stats.comparisons import MISSING, Comparisons
 from app.stats.counts import outcome_counts
 from app.stats.influence import fewest_votes, leave_one_rater_out
 from app.stats.raters import RaterCheck, rater_diagnostics
@@ -30,7 +29,8 @@ def diagnose_file(path: Path) -> Result:
 
     Raises ``BadFileError`` naming each bad row, ``InvalidInputError`` for a file without votes that count.
     """
-    table = read_vote_table(path.read_bytes())
+    data = path.read_bytes()
+    table = read_vote_table(data)
     if not len(table):
         raise InvalidInputError("No vote in this file counts: all were replaced by later ones, or have weight 0.")
     # The rows of a file need not be in the order of time, without which runs of one answer mean nothing.
@@ -40,9 +40,9 @@ def diagnose_file(path: Path) -> Result:
         "n_models": len(table.models),
         "fit": describe_fit(comparisons),
         "leader": _leader(comparisons, notes),
-        "agreement": _agreement(table, comparisons, notes),
+        "agreement": _agreement(table, comparisons, notes, read_vote_table(data, with_repeats=True)),
         "raters": _raters(table, comparisons, notes),
-        **({} if table.guess is None else {"blinding": describe_blinding(table, notes)}),
+        **({"blinding": describe_blinding(table, notes)} if has_guesses(table) else {}),
         "notes": notes,
     }
 
@@ -67,16 +67,13 @@ def _leader(comparisons: Comparisons, notes: list[str]) -> Result | None:
     }
 
 
-def _agreement(table: VoteTable, comparisons: Comparisons, notes: list[str]) -> Result | None:
+def _agreement(table: VoteTable, comparisons: Comparisons, notes: list[str], with_repeats: VoteTable) -> Result | None:
     if table.rater is None or table.prompt is None:
         notes.append("Agreement needs columns rater and prompt.")
         return None
-    known = np.flatnonzero((table.rater != MISSING) & (table.prompt != MISSING))
-    named = comparisons.select(known)
-    item, rater = item_codes(named, table.prompt[known]), table.rater[known]
-    code = oriented_codes(named)
     try:
-        found, own = agreement(item, rater, code), self_consistency(item, rater, code)
+        found = agreement(*_judgements(table, comparisons))
+        own = self_consistency(*_judgements(with_repeats, replace(to_comparisons(with_repeats), ordered=False)))
     except InvalidInputError as error:
         notes.append(f"Agreement can't be told: {error}.")
         return None
@@ -93,6 +90,14 @@ def _agreement(table: VoteTable, comparisons: Comparisons, notes: list[str]) -> 
         "n_ratings": found.n_ratings,
         "self_consistency": own and {"same": own.same, "n_repeats": own.n_repeats, "expected": own.expected},
     }
+
+
+def _judgements(table: VoteTable, comparisons: Comparisons) -> tuple[Any, Any, Any]:
+    """Item, rater and what was said, of each vote that names both."""
+    assert table.rater is not None and table.prompt is not None  # noqa: S101 - the caller looked
+    known = np.flatnonzero((table.rater != MISSING) & (table.prompt != MISSING))
+    named = comparisons.select(known)
+    return item_codes(named, table.prompt[known]), table.rater[known], oriented_codes(named)
 
 
 def _raters(table: VoteTable, comparisons: Comparisons, notes: list[str]) -> Result | None:

@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
+from typing import Any
 from uuid import UUID
 
-from app.domain import ExperimentStatus, Identity, Role, utc_now
+from app.domain import ExperimentStatus, Identity, Kind, Role, utc_now
 from app.errors import ConflictError, InvalidInputError
-from app.services.drafts import DEFAULT_GUIDELINES, Draft, require_storable
+from app.services import arena_setup
+from app.services.asked import find_asks_mistake
+from app.services.drafts import Draft, narrow_pairs, require_storable
+from app.services.gold_files import missing_gold
+from app.services.panels import panel_link
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_text
-from db import audit, experiments, models, prompts
+from app.study import arena_of, asks_of, flow_of, shows_of
+from db import audit, experiments, gold, models, prompts
 from db.columns import new_id
 from db.engine import Session, database
 
@@ -27,17 +33,22 @@ class ExperimentSummary:
     id: UUID
     key: str
     title: str
+    kind: Kind
     status: ExperimentStatus
     prompt_set: str | None
     n_models: int
     n_votes: int
     n_wanted: int
     votes_per_pair: int
+    allocation: str
     is_simulated: bool
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
     stop_reason: str
+    is_led: bool = False  # raters are led through it, so there is something to tell of each
+    panel_link: str | None = None
+    hides_results: bool = False  # until it has ended
 
 
 def slug(title: str) -> str:
@@ -60,28 +71,16 @@ def create_experiment(
     actor: Identity | None,
     *,
     title: str,
-    prompt_set_id: UUID,
+    prompt_set_id: UUID | None,
     model_ids: Sequence[UUID],
-    guidelines: str = DEFAULT_GUIDELINES,
-    votes_per_pair: int = 10,
-    votes_per_rater: int | None = None,
-    min_dwell_ms: int = 500,
-    lease_minutes: int = 30,
-    allocation: str = "uniform",
     is_simulated: bool = False,
+    **design: Any,
 ) -> UUID:
-    """Store a draft; raises InvalidInputError naming the first value that can't be."""
-    draft = Draft(
-        title=title,
-        prompt_set_id=prompt_set_id,
-        model_ids=tuple(model_ids),
-        guidelines=guidelines,
-        votes_per_pair=votes_per_pair,
-        votes_per_rater=votes_per_rater,
-        min_dwell_ms=min_dwell_ms,
-        lease_minutes=lease_minutes,
-        allocation=allocation,
-    )
+    """Store a draft; raises InvalidInputError naming the first value that can't be.
+
+    ``design`` are further fields of ``Draft``.
+    """
+    draft = Draft(title=title, prompt_set_id=prompt_set_id, model_ids=tuple(model_ids), **design)
     return store_draft(actor, draft, is_simulated=is_simulated)
 
 
@@ -99,7 +98,7 @@ def store_draft(actor: Identity | None, draft: Draft, *, is_simulated: bool = Fa
             created_at=now,
             **columns,
         )
-        experiments.set_arms(session, experiment_id=row.id, model_ids=draft.model_ids)
+        experiments.set_arms(session, experiment_id=row.id, model_ids=draft.model_ids, weights=draft.weights)
         numbers = {"n_models": len(draft.model_ids), "votes_per_pair": draft.votes_per_pair}
         _log(session, actor, "experiment.create", row.key, now, **numbers)
     return row.id
@@ -122,19 +121,34 @@ def _problems(session: Session, experiment_id: UUID) -> list[str]:
     problems = []
     if len(arms) < 2:
         problems.append(f"A comparison needs at least two models; this experiment has {len(arms)}.")
-    have = _prompts_by_model(session, experiment_id, experiment.prompt_set_id, until=None)
-    problems += [f"{arm.name} has no usable outputs for these prompts." for arm in arms if not have.get(arm.model_id)]
-    if len(arms) >= 2 and not problems and not _shared_pairs(have):
-        problems.append("No two models have an output for the same prompt.")
-    shown = f"{experiment.title}\n{experiment.guidelines}".casefold()
+    if experiment.kind == Kind.ARENA:
+        asked = [arm.model_id for arm in arms]
+        problems += arena_setup.find_problems(session, asked, arena_of(experiment.arena))
+    else:
+        problems += _missing_outputs(session, experiment, arms)
+    flow, asks = flow_of(experiment.flow), asks_of(experiment.asks)
+    problems += missing_gold(flow, gold.count_gold(session, experiment_id=experiment_id))
+    if mistake := find_asks_mistake(asks):
+        problems.append(mistake)
+    labels = [criterion.label for criterion in asks.criteria]
+    shown = "\n".join([experiment.title, experiment.guidelines, flow.consent, *labels]).casefold()
     # A name of one letter is also a word, and tells nobody anything.
     names = [arm.name for arm in arms if len(arm.name) > 1]
     named = [name for name in names if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", shown)]
     if named:
         problems.append(
-            f"The title or the guidelines name {named[0]}; raters read them, so the study would not be blind."
+            f"What raters read (title, guidelines, consent, criteria) names {named[0]}, so the study would not be "
+            "blind."
         )
     return problems
+
+
+def _missing_outputs(session: Session, experiment: Any, arms: Sequence[Any]) -> list[str]:
+    have = _prompts_by_model(session, experiment.id, experiment.prompt_set_id, until=None)
+    problems = [f"{arm.name} has no usable outputs for these prompts." for arm in arms if not have.get(arm.model_id)]
+    if len(arms) >= 2 and not problems and not _shared_pairs(have):
+        problems.append("No two models have an output for the same prompt.")
+    return problems + narrow_pairs(experiment, have)
 
 
 def _prompts_by_model(
@@ -162,12 +176,15 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
             raise ConflictError("This experiment was started already.")
         if problems := _problems(session, experiment_id):
             raise InvalidInputError(" ".join(problems))
-        assert experiment.prompt_set_id is not None  # noqa: S101 - the checklist saw to it
-        have = _prompts_by_model(session, experiment_id, experiment.prompt_set_id, until=now)
-        ordered = [
-            arm.model_id for arm in experiments.list_arms(session, experiment_id=experiment_id) if arm.model_id in have
-        ]
-        pairs = _shared_pairs({model_id: have[model_id] for model_id in ordered})
+        arms = [arm.model_id for arm in experiments.list_arms(session, experiment_id=experiment_id)]
+        prompt_set_id = experiment.prompt_set_id
+        if experiment.kind == Kind.ARENA:
+            prompt_set_id = arena_setup.add_prompt_set(session, key=experiment.key, now=now)
+            pairs = list(combinations(arms, 2))
+        else:
+            have = _prompts_by_model(session, experiment_id, prompt_set_id, until=now)
+            pairs = _shared_pairs({model_id: have[model_id] for model_id in arms if model_id in have})
+        assert prompt_set_id is not None  # noqa: S101 - the checklist saw to it
         experiments.add_pairs(
             session,
             rows=[
@@ -183,8 +200,9 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
                 for position, (a, b) in enumerate(pairs)
             ],
         )
-        prompts.freeze(session, prompt_set_id=experiment.prompt_set_id, now=now)
-        experiments.set_status(session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, started_at=now)
+        prompts.freeze(session, prompt_set_id=prompt_set_id, now=now)
+        started: dict[str, Any] = {"started_at": now, "prompt_set_id": prompt_set_id}
+        experiments.set_status(session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, **started)
         _log(session, actor, "experiment.start", experiment.key, now, n_pairs=len(pairs))
 
 
@@ -252,17 +270,22 @@ def list_experiments(actor: Identity | None) -> list[ExperimentSummary]:
                 id=row.id,
                 key=row.key,
                 title=row.title,
+                kind=Kind(row.kind),
                 status=ExperimentStatus(row.status),
                 prompt_set=f"{row.prompt_set} v{row.prompt_set_version}" if row.prompt_set else None,
                 n_models=row.n_models,
                 n_votes=int(row.n_votes),
                 n_wanted=row.n_pairs * row.votes_per_pair,
                 votes_per_pair=row.votes_per_pair,
+                allocation=row.allocation,
                 is_simulated=row.is_simulated,
                 created_at=row.created_at,
                 started_at=row.started_at,
                 ended_at=row.ended_at,
                 stop_reason=row.stop_reason,
+                is_led=bool(row.flow),
+                panel_link=panel_link(row.key, flow_of(row.flow)) if row.flow else None,
+                hides_results=shows_of(row.shows).hides_results,
             )
             for row in experiments.list_experiments(session)
         ]

@@ -7,9 +7,11 @@ from collections.abc import Generator
 from typing import BinaryIO
 from uuid import UUID
 
-from app.domain import GenerationRow, Identity, Role
+from app.domain import Identity, Part, Role
 from app.errors import InvalidInputError
+from app.file_rows import GenerationRow
 from app.services.generation_rows import digest
+from app.services.output_media import as_data
 from app.services.prompt_files import WRITTEN_OUTPUTS, messages_of, writer_of
 from app.services.sign_in import require
 from db import models, prompts
@@ -50,6 +52,7 @@ def _rows(
     found = models.stream_generations(session, prompt_set_id=prompt_set_id, with_flagged=with_flagged)
     for number, row in enumerate(found, start=1):
         texts = tuple(part["text"] for part in row.parts if part["type"] == "text")
+        has_media = any(part["type"] != "text" for part in row.parts)
         yield GenerationRow(
             line=number,
             model=row.name,
@@ -63,7 +66,12 @@ def _rows(
             sample=row.sample,
             turns=texts if len(texts) > 1 else (),
             version=row.version,
+            content=tuple(map(_content, row.parts)) if has_media else (),
         )
+
+
+def _content(part: dict[str, str]) -> Part:
+    return Part(part["type"], part["text"] if part["type"] == "text" else as_data(part))
 
 
 def _text(row: Row, ids: dict[bytes, str]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 from uuid import UUID
 
-from app.domain import GenerationRow, GenerationStatus
+from app.domain import GenerationStatus
 from app.errors import BadFileError, RowProblem
+from app.file_rows import GenerationRow
 from app.formats._registry import Renamed, read_all
 from app.services.typed_text import length_problems
 from db import models, prompts
@@ -140,9 +141,9 @@ def sort_rows(
             continue
         if states & _ASKED:
             problems.append(RowProblem(row.line, f"the output of {row.model!r} is being asked for at this moment"))
-        elif not beside or (own is None and row.output.strip()):
+        elif not beside or (own is None and not row.is_blank):
             fresh.append((row, key, prompt_id))
-        elif own is not None and row.output.strip():
+        elif own is not None and not row.is_blank:
             replacing.append((row, key, prompt_id, own))
     if problems:
         more = [RowProblem(0, f"There are more problems; these are the first {_MOST_PROBLEMS}.")]

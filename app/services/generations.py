@@ -9,10 +9,13 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
-from app.domain import GenerationRow, GenerationStatus, Identity, ModelRow, Role, utc_now
+from app.domain import GenerationStatus, Identity, Role, utc_now
 from app.errors import BadFileError, ConflictError, InvalidInputError
+from app.file_rows import GenerationRow, ModelRow
 from app.formats._registry import Renamed, read_all
-from app.services import leak_check, model_files
+from app.services import leak_check, model_files, output_media
+from app.services.attachments import Beside
+from app.services.bulk import collected_rarely
 from app.services.generation_rows import (
     REPLACEABLE,
     ModelKey,
@@ -22,7 +25,10 @@ from app.services.generation_rows import (
     sort_rows,
     unnamed,
 )
+from app.services.media import register
 from app.services.model_drafts import checked_columns
+from app.services.output_media import resolved
+from app.services.prompt_files import opened
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name, length_problems
 from db import audit, measures, models, prompts
@@ -30,6 +36,16 @@ from db.columns import new_id
 from db.engine import Session, database
 
 _STORED_AT_ONCE = 2_000  # rows; all of them as columns at once would take as much memory again as the file
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model as a form offers it."""
+
+    id: UUID
+    name: str
+    version: str
+    connector: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,29 @@ class GenerationsPreview:
     n_new: int
     new_models: tuple[str, ...]
     needs_model: bool = False  # the file is of one model and doesn't name it
+
+
+class Media(NamedTuple):
+    """The parts of those rows that have media, by line, and the files that were taken in for them."""
+
+    parts: Mapping[int, leak_check.Parts]
+    taken: output_media.Known
+
+    def parts_of(self, row: GenerationRow) -> leak_check.Parts:
+        """What a row is stored as, its files by their content."""
+        return self.parts.get(row.line) or [{"type": "text", "text": text} for text in row.texts]
+
+    def play_ms_of(self, row: GenerationRow) -> int | None:
+        """How long the longest sound or film of a row plays, see ``output_media``."""
+        return output_media.play_ms_of(self.parts[row.line], self.taken) if row.line in self.parts else None
+
+    def register(
+        self, session: Session, rows: Iterable[GenerationRow], now: datetime
+    ) -> Mapping[str, tuple[UUID, str]]:
+        """Make the files of these rows known; the id and place of each content."""
+        parts = (part for row in rows if row.content for part in self.parts[row.line])
+        wanted = {part["content_hash"] for part in parts if "content_hash" in part}
+        return register(session, [one for one in self.taken.values() if one.content_hash in wanted], now)
 
 
 def read_models(stream: BinaryIO) -> list[ModelRow]:
@@ -139,24 +178,43 @@ def _model_columns(row: ModelRow, now: datetime) -> dict[str, Any]:
     return {"id": new_id(), "created_at": now, **checked_columns(model_files.draft_of(row))}
 
 
+@collected_rarely()
 def import_generations(
-    actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID, model: str = "", renamed: Renamed | None = None
+    actor: Identity | None,
+    stream: BinaryIO,
+    *,
+    prompt_set_id: UUID,
+    model: str = "",
+    renamed: Renamed | None = None,
+    beside: Beside | None = None,
 ) -> ImportSummary:
     """Store a file of outputs for the prompts of a set; models that the file names and nobody knows are made.
 
     ``model`` is whose the outputs are where the file doesn't say; ``renamed`` gives columns the names that we know.
     Raises BadFileError naming every bad row (an unknown prompt among them), and nothing is stored then. An output that
     is stored already is counted as known and left alone, so the same file twice is harmless; one that failed, is empty,
-    was cut short or refused makes room for that of the file.
+    was cut short or refused makes room for that of the file. ``beside`` has the media that the file names; a .zip has
+    its own.
     """
     require(actor, Role.ADMIN)
-    rows = read_generations(
-        stream, model=checked_name(model, what="the model's name") if model else "", renamed=renamed
-    )
-    if unnamed(rows):
-        raise InvalidInputError("This file doesn't name its model; say whose outputs these are.")
-    while (done := _import_rows(actor, rows, prompt_set_id)) is None:
-        pass  # what is there, or what is looked for, changed while the rows were looked through
+    model = checked_name(model, what="the model's name") if model else ""
+    taken: output_media.Known = {}
+    try:
+        with opened(stream, beside) as (table, files):
+            rows = read_generations(table, model=model, renamed=renamed)
+            if unnamed(rows):
+                raise InvalidInputError("This file doesn't name its model; say whose outputs these are.")
+            if any(row.content for row in rows):
+                with database().read() as session:
+                    match_prompts(session, rows, prompt_set_id)  # no file of a bad row need be opened
+            parts, problems = output_media.parts_of_rows(rows, files, taken)
+        if problems:
+            raise BadFileError(problems)
+        media = Media(parts, taken)
+        while (done := _import_rows(actor, rows, prompt_set_id, media)) is None:
+            pass  # what is there, or what is looked for, changed while the rows were looked through
+    finally:
+        output_media.discard_unknown(taken)
     return done
 
 
@@ -190,7 +248,9 @@ def _plan(
     return _Plan(found, makers)
 
 
-def _import_rows(actor: Identity | None, rows: list[GenerationRow], prompt_set_id: UUID) -> ImportSummary | None:
+def _import_rows(
+    actor: Identity | None, rows: list[GenerationRow], prompt_set_id: UUID, media: Media
+) -> ImportSummary | None:
     """Look through the new rows, then store them; None when that has to be done again.
 
     Only storing is a writing transaction, since nobody can vote while it lasts; it checks what was read before it.
@@ -199,7 +259,7 @@ def _import_rows(actor: Identity | None, rows: list[GenerationRow], prompt_set_i
     with database().read() as session:
         prompt_ids = match_prompts(session, rows, prompt_set_id)
         before = _plan(session, rows, prompt_ids, prompt_set_id, new)
-    answers = ((key, _parts(row)) for key, (row, _) in before.outputs.items() if row.output.strip())
+    answers = ((key, media.parts_of(row)) for key, (row, _) in before.outputs.items() if not row.is_blank)
     leaky = leak_check.look_through(dict(before.makers.values()), answers)
     with database().write() as session:
         prompts.lock_names(session)
@@ -208,7 +268,7 @@ def _import_rows(actor: Identity | None, rows: list[GenerationRow], prompt_set_i
         if not (plan.makers.items() <= before.makers.items() and outputs.keys() <= before.outputs.keys()):
             return None
         n_flagged = sum(key in leaky and leaky[key].status == GenerationStatus.FLAGGED for key in outputs)
-        _store(session, actor, plan, outputs, leaky, n_flagged)
+        _store(session, actor, plan, outputs, leaky, n_flagged, media)
     found = plan.sorted
     return ImportSummary(found.n_new, len(rows) - found.n_new, len(found.unknown), n_flagged)
 
@@ -220,12 +280,17 @@ def _store(
     outputs: Mapping[leak_check.Key, tuple[GenerationRow, UUID | None]],
     leaky: Mapping[leak_check.Key, leak_check.Checked],
     n_flagged: int,
+    media: Media,
 ) -> None:
     now, found = utc_now(), plan.sorted
+    ids = media.register(session, (row for row, _ in outputs.values()), now)
     if found.unknown:
         made = [_model_columns(ModelRow(0, *key), now) | {"id": plan.makers[key][0]} for key in found.unknown]
         models.add_models(session, rows=made)
-    columns = ((_generation_columns(row, key, now, leaky.get(key)), instead) for key, (row, instead) in outputs.items())
+    columns = (
+        (_generation_columns(row, key, now, leaky.get(key), media, ids), instead)
+        for key, (row, instead) in outputs.items()
+    )
     while some := list(islice(columns, _STORED_AT_ONCE)):
         if fresh := [row for row, instead in some if instead is None]:
             models.add_generations(session, rows=fresh)
@@ -257,7 +322,10 @@ def check_generations(
 ) -> GenerationsPreview:
     """What ``import_generations`` would do with a file; raises BadFileError naming every bad row."""
     require(actor, Role.ADMIN)
-    rows = read_generations(stream, model=model.strip(), renamed=renamed)
+    with opened(stream) as (table, files):
+        rows = read_generations(table, model=model.strip(), renamed=renamed)
+        if problems := output_media.problems_of_rows(rows, files):
+            raise BadFileError(problems)
     with database().read() as session:
         prompt_ids = match_prompts(session, rows, prompt_set_id)
         found = sort_rows(session, rows, prompt_ids, prompt_set_id)
@@ -265,15 +333,19 @@ def check_generations(
     return GenerationsPreview(tuple(rows), found.n_new, names, unnamed(rows))
 
 
-def _parts(row: GenerationRow) -> leak_check.Parts:
-    return [{"type": "text", "text": text} for text in row.texts]
-
-
 def _generation_columns(
-    row: GenerationRow, key: leak_check.Key, now: datetime, found: leak_check.Checked | None
+    row: GenerationRow,
+    key: leak_check.Key,
+    now: datetime,
+    found: leak_check.Checked | None,
+    media: Media,
+    ids: Mapping[str, tuple[UUID, str]],
 ) -> dict[str, Any]:
-    status = GenerationStatus.OK if row.output.strip() else GenerationStatus.EMPTY
-    checked = found or leak_check.Checked(status, [], _parts(row), None)
+    status = GenerationStatus.EMPTY if row.is_blank else GenerationStatus.OK
+    checked = found or leak_check.Checked(status, [], media.parts_of(row), None)
+    if row.content:
+        original = checked.original_parts and resolved(checked.original_parts, ids)
+        checked = checked._replace(parts=resolved(checked.parts, ids), original_parts=original)
     return {
         "id": new_id(),
         "model_id": key[0],
@@ -284,10 +356,18 @@ def _generation_columns(
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "cost": row.cost,
+        "play_ms": media.play_ms_of(row),
         "created_at": now,
         "ready_at": now if checked.status == GenerationStatus.OK else None,
         **checked._asdict(),
     }
+
+
+def list_choices(actor: Identity | None) -> list[ModelChoice]:
+    """The models that are not archived, by name; quick however many generations there are."""
+    require(actor, Role.RESEARCHER)
+    with database().read() as session:
+        return [ModelChoice(**row._mapping) for row in models.list_unarchived(session)]
 
 
 def list_models(actor: Identity | None) -> list[ModelSummary]:

@@ -29,7 +29,8 @@ _lock = threading.Lock()
 class History:
     """How often a rater met each pair (``n_seen``, by position) and each prompt, and on which prompts each pair.
 
-    ``is_exhausted`` marks the pairs that were shown to them on every prompt there is.
+    ``is_exhausted`` marks the pairs that were shown to them on every prompt there is; ``lean`` says by model how much
+    more often it stood on their left than on their right.
     """
 
     n_seen: NDArray[np.int64]
@@ -37,14 +38,18 @@ class History:
     n_battles: int = 0
     prompts: Counter[UUID] = field(default_factory=Counter)
     had: dict[int, set[UUID]] = field(default_factory=dict)
+    lean: Counter[UUID] = field(default_factory=Counter)
 
-    def add(self, design: Design, position: int, prompt_id: UUID) -> None:
+    def add(self, design: Design, position: int, prompt_id: UUID, *, is_a_left: bool) -> None:
         """Count one more battle."""
         self.n_battles += 1
         self.n_seen[position] += 1
         self.is_exhausted[position] = self.n_seen[position] >= len(design.prompts[position])
         self.prompts[prompt_id] += 1
         self.had.setdefault(position, set()).add(prompt_id)
+        _, model_a, model_b = design.pairs[position]
+        self.lean[model_a if is_a_left else model_b] += 1
+        self.lean[model_b if is_a_left else model_a] -= 1
 
 
 def get_history(
@@ -56,7 +61,7 @@ def get_history(
     if history is None or history.n_battles != n_served:
         history = History(np.zeros(len(design.pairs), np.int64), np.zeros(len(design.pairs), np.bool_))
         for row in battles.list_served(session, rater_id=rater_id, experiment_id=experiment_id):
-            history.add(design, design.position[row.pair_id], row.prompt_id)
+            history.add(design, design.position[row.pair_id], row.prompt_id, is_a_left=row.is_a_left)
     _keep(key, history)
     return history
 

@@ -11,8 +11,9 @@ import numpy as np
 from app.discovery import find_plugins
 from app.domain import Comparison, Identity, Outcome, Ranking, Role
 from app.errors import InvalidInputError, RankingError
-from app.services import leaderboard
+from app.services.hidden_results import is_hidden
 from app.services.measure_board import correlate, human_ranking, human_ratings
+from app.services.model_labels import model_labels
 from app.services.sign_in import require
 from app.stats.agreement import Agreement, agreement
 from app.stats.clustered_mean import ClusteredMean, clustered_mean
@@ -60,17 +61,19 @@ def get_judge_reports(
 ) -> list[JudgeReport]:
     """A report for each judge that was asked about an experiment, by name.
 
-    ``ranking`` is people's by Bradley-Terry where the caller has it already.
+    ``ranking`` is people's by Bradley-Terry where the caller has it already. While a study hides its results, what
+    judges say is compared with nothing.
     """
     require(actor, Role.RESEARCHER)
     with database().read() as session:
         rows = judge_votes.list_judge_votes(session, experiment_id=experiment_id)
         if not rows:
             return []
-        people = judge_votes.list_human_verdicts(session, experiment_id=experiment_id)
+        hides = is_hidden(experiments.get_experiment(session, experiment_id=experiment_id))
+        people = [] if hides else judge_votes.list_human_verdicts(session, experiment_id=experiment_id)
         arms = experiments.list_arms(session, experiment_id=experiment_id)
         judges = {row.judge_id: models.get_model(session, model_id=row.judge_id) for row in rows}
-    names, problem = leaderboard.model_labels(arms), ""
+    names, problem = model_labels(arms), ""
     if ranking is None:
         ranking, problem = human_ranking(actor, experiment_id)
     ratings, no_ratings = human_ratings(ranking)

@@ -114,13 +114,15 @@ class RecheckSummary:
 
 
 def load_watches(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, Watch]:
-    """What to look for in the outputs of these models."""
+    """What to look for in the outputs of these models; it stays so until the session's transaction ends."""
+    leaks.hold_rules(session)
     phrases = tuple(row.phrase for row in leaks.list_phrases(session))
     return {id_: _watch(row, phrases) for id_, row in leaks.list_makers(session, model_ids=set(model_ids)).items()}
 
 
 def watch_of_new(session: Session, name: str) -> Watch:
     """What to look for in the outputs of a model of which only the name is known, and which isn't stored yet."""
+    leaks.hold_rules(session)
     return Watch(Maker(name), LeakChoice.ASK, tuple(row.phrase for row in leaks.list_phrases(session)))
 
 
@@ -225,6 +227,7 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
     require(actor, Role.ADMIN)
     now = utc_now()
     with database().write() as session:
+        leaks.hold_rules(session, is_change=True)
         makers = leaks.list_makers(session, model_ids={model_id})
         if model_id not in makers:
             raise NotFoundError("There is no such model.")
@@ -287,6 +290,7 @@ def add_phrase(actor: Identity | None, text: str) -> RecheckSummary:
         raise InvalidInputError("The phrase needs a letter or a digit.")
     now = utc_now()
     with database().write() as session:
+        leaks.hold_rules(session, is_change=True)
         if any(row.phrase.casefold() == text.casefold() for row in leaks.list_phrases(session)):
             raise InvalidInputError(f"“{text}” is in the list already.")
         leaks.add_phrase(session, text=text, now=now, created_by=actor_id(actor))
@@ -299,6 +303,7 @@ def remove_phrase(actor: Identity | None, phrase_id: UUID) -> RecheckSummary:
     require(actor, Role.ADMIN)
     now = utc_now()
     with database().write() as session:
+        leaks.hold_rules(session, is_change=True)
         found = next((row for row in leaks.list_phrases(session) if row.id == phrase_id), None)
         if found is None:
             raise NotFoundError("This phrase isn't in the list any more.")

@@ -84,7 +84,7 @@ def count_for_study(actor: Identity | None, experiment_id: UUID) -> dict[str, in
     """How many outputs of a study's models for its prompts name their maker, by state."""
     require(actor, Role.RESEARCHER)
     with database().read() as session:
-        return leaks.count_for_experiment(session, experiment_id=experiment_id)
+        return leaks.count_for_experiments(session, experiment_ids=[experiment_id])
 
 
 def describe_waiting(actor: Identity | None, experiment_id: UUID) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from app.domain import Identity, Ranking, Role
-from app.errors import RankingError
+from app.errors import RankingError, ResultsHiddenError
 from app.measures._registry import get_measures
 from app.services import leaderboard
 from app.services.measuring import Scope, count_unmeasured
+from app.services.model_labels import model_labels
 from app.services.sign_in import require
 from app.stats.clustered_mean import ClusteredMean, ClusterMoments, mean_of_clusters
 from app.stats.rank_correlation import FEWEST, ROUGH, RankCorrelation, kendall
@@ -145,7 +146,7 @@ def _number(x: float) -> str:
 
 def _names(session: Session, scope: Scope) -> dict[UUID, str]:
     if scope.experiment_id is not None:
-        return leaderboard.model_labels(experiments.list_arms(session, experiment_id=scope.experiment_id))
+        return model_labels(experiments.list_arms(session, experiment_id=scope.experiment_id))
     assert scope.prompt_set_id is not None  # noqa: S101 - for the type checker
     listed = measures.list_measured_models(session, prompt_set_id=scope.prompt_set_id)
     rows = list(models.get_models(session, model_ids=listed).values())
@@ -203,7 +204,7 @@ def human_ranking(actor: Identity | None, experiment_id: UUID) -> tuple[Ranking 
     """People's ranking by Bradley-Terry, without staff, or why there is none."""
     try:
         return leaderboard.get_leaderboard(actor, experiment_id).ranking, ""
-    except RankingError as error:
+    except (RankingError, ResultsHiddenError) as error:
         return None, f"There is no human ranking to compare with: {error}"
 
 

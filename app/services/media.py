@@ -1,4 +1,4 @@
-"""Images: taken in once, drawn anew without what their makers wrote into them, kept under random names."""
+"""Media: taken in once, images drawn anew without what their makers wrote into them, kept under random names."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombEr
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An image whose bytes are in the media folder already; the database doesn't know it yet."""
+    """A file whose bytes are in the media folder already; the database doesn't know it yet."""
 
     content_hash: str
     media_type: str
     n_bytes: int
     place: str
+    play_ms: int | None = None  # a sound or a film, as far as that is known
 
 
 def folder() -> Path:
-    """Where the bytes of images lie."""
+    """Where the bytes of media lie."""
     return get_settings().data_dir / "media"
 
 
@@ -71,10 +72,13 @@ def _opened(data: bytes) -> Image.Image:
     return image
 
 
-def clean_image(data: bytes) -> tuple[bytes, str, str]:
-    """The same picture without its metadata, with its type and the ending of its name; InvalidInputError if broken."""
+def clean_image(data: bytes, *, as_png: bool = False) -> tuple[bytes, str, str]:
+    """The same picture without its metadata, with its type and the ending of its name; InvalidInputError if broken.
+
+    ``as_png`` writes a JPEG as PNG too, and a palette in full, so that no file tells what its maker writes.
+    """
     with _opened(data) as image:
-        media_type, ending = _WRITTEN.get(image.format or "", _PNG)
+        media_type, ending = _PNG if as_png else _WRITTEN.get(image.format or "", _PNG)
         try:
             # All in place: a copy of the largest image takes 64 MB, and several may be taken in at the same time.
             image.load()
@@ -87,11 +91,15 @@ def clean_image(data: bytes) -> tuple[bytes, str, str]:
                 bare = image if image.mode in {"L", "RGB"} else image.convert("RGB")
                 bare.save(out, "JPEG", quality=92, optimize=True)
             else:
-                bare = image if image.mode in _KEPT_MODES else image.convert("RGBA")
+                bare = _in_full(image) if as_png else image if image.mode in _KEPT_MODES else image.convert("RGBA")
                 bare.save(out, "PNG", optimize=False)
         except _BROKEN:
             raise InvalidInputError("is a damaged image") from None
     return out.getvalue(), media_type, ending
+
+
+def _in_full(image: Image.Image) -> Image.Image:
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def take_in(data: bytes, known: dict[str, Taken]) -> Taken:
@@ -104,13 +112,17 @@ def take_in(data: bytes, known: dict[str, Taken]) -> Taken:
     if stored is not None:
         found = Taken(content_hash, stored.media_type, len(data), stored.place)
     else:
-        clean, media_type, ending = clean_image(data)
-        clean_hash = hashlib.sha256(clean).hexdigest()
-        found = next((one for one in known.values() if one.content_hash == clean_hash), None) or Taken(
-            clean_hash, media_type, len(clean), _write(clean, ending)
-        )
+        found = keep(known, *clean_image(data))
     known[content_hash] = found
     return found
+
+
+def keep(known: Mapping[str, Taken], clean: bytes, media_type: str, ending: str, play_ms: int | None = None) -> Taken:
+    """Write a clean file into the media folder, unless ``known`` has the same."""
+    clean_hash = hashlib.sha256(clean).hexdigest()
+    return next((one for one in known.values() if one.content_hash == clean_hash), None) or Taken(
+        clean_hash, media_type, len(clean), _write(clean, ending), play_ms
+    )
 
 
 def _write(data: bytes, ending: str) -> str:
@@ -126,7 +138,7 @@ def _write(data: bytes, ending: str) -> str:
 
 
 def register(session: Session, taken: Iterable[Taken], now: datetime) -> dict[str, tuple[UUID, str]]:
-    """Make images known in the caller's transaction; the id and place of each content."""
+    """Make files known in the caller's transaction; the id and place of each content."""
     wanted = {one.content_hash: one for one in taken}
     found = {key: (row.id, row.place) for key, row in media.list_by_hash(session, hashes=wanted).items()}
     new = {key: one for key, one in wanted.items() if key not in found}
@@ -154,14 +166,18 @@ def discard(taken: Iterable[Taken], kept: Iterable[str] = ()) -> None:
 
 
 def address(place: str) -> str:
-    """Where a browser finds an image."""
+    """Where a browser finds a file."""
     return f"/m/{place}"
 
 
 def addresses(attachments: Sequence[dict[str, str]]) -> tuple[str, ...]:
     """The addresses of a prompt's attachments, as they are stored with it."""
-    url = get_settings().database_url
-    return tuple(address(place) for item in attachments if (place := _place(url, item["media_id"])))
+    return tuple(address(place) for item in attachments if (place := place_of(item["media_id"])))
+
+
+def place_of(media_id: str) -> str | None:
+    """The place of a file, as it is named in what is stored."""
+    return _place(get_settings().database_url, media_id)
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -177,14 +193,14 @@ def read_media(actor: Identity | None, place: str) -> tuple[Path, str]:
         found = media.find_by_place(connection, place=place)
     path = folder() / place
     if found is None or not path.is_file():
-        raise NotFoundError("There is no such image.")
+        raise NotFoundError("There is no such file.")
     return path, found.media_type
 
 
 def load_image(item: Mapping[str, str]) -> tuple[str, bytes]:
     """The type and the bytes of an attachment as it is stored with its prompt, for a model that is shown it."""
-    place = _place(get_settings().database_url, item["media_id"])
+    place = place_of(item["media_id"])
     path = folder() / str(place)
     if place is None or not path.is_file():
-        raise NotFoundError("An image of this prompt is gone from the media folder; a backup may have it.")
+        raise NotFoundError("A file is gone from the media folder; a backup may have it.")
     return item["media_type"], path.read_bytes()

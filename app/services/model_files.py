@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from app.domain import ModelRow
 from app.errors import BadFileError, ConnectorError, RowProblem
+from app.file_rows import ModelRow
 from app.services.model_drafts import FILE, ModelDraft, asked_with, find_mistakes, kept_settings
 from app.services.models import endpoint_of, require_open
 from db import models

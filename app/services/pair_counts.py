@@ -37,7 +37,7 @@ def get_counts(session: Session | Peek, experiment_id: UUID) -> NDArray[np.int64
     board = _boards.get(experiment_id)
     if board is None or time.monotonic() - board.loaded_at > MAX_AGE_S:
         battles.release_expired(session, experiment_id=experiment_id, now=utc_now())
-        board = _Board(time.monotonic(), np.array(battles.list_taken(session, experiment_id=experiment_id), np.int64))
+        board = _Board(time.monotonic(), battles.list_taken(session, experiment_id=experiment_id))
         with _lock:
             _boards[experiment_id] = board
     return board.n_taken

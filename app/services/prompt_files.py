@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, cast
 from uuid import UUID
 
-from app.domain import Identity, Message, PromptRow, Role
+from app.domain import Identity, Message, Role
 from app.errors import BadFileError, InvalidInputError
+from app.file_rows import PromptRow
 from app.formats import _archive
 from app.formats._registry import Columns, Renamed, find_columns, formats_of, read_all
 from app.formats._text import Rejoined, identifier, read_head

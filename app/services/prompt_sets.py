@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from app.domain import Identity, Message, PromptRow, Role, utc_now
+from app.domain import Identity, Message, Role, utc_now
 from app.errors import BadFileError, ConflictError, InvalidInputError
+from app.file_rows import PromptRow
 from app.formats._registry import Renamed
 from app.services import attachments, media
 from app.services.attachments import Beside
+from app.services.bulk import collected_rarely
 from app.services.media import Taken
 from app.services.prompt_files import messages_of, opened, read_rows
 from app.services.sign_in import actor_id, require
@@ -55,6 +57,7 @@ class PromptSummary:
     attachments: tuple[str, ...] = ()
 
 
+@collected_rarely()
 def import_prompts(
     actor: Identity | None,
     stream: BinaryIO,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.domain import Identity, Message, PromptRow, Role
+from app.domain import Identity, Message, Role
 from app.errors import ConflictError, InvalidInputError
+from app.file_rows import PromptRow
 from app.services.prompt_files import messages_of
 from app.services.prompt_sets import PromptSetSummary, PromptSummary, add_version, content_hash, summary_of
 from app.services.sign_in import require

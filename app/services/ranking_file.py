@@ -16,8 +16,7 @@ from app.formats._vote_table import VoteTable, read_vote_table
 from app.services.board_claims import FEWEST_CLUSTERS, against_champion, marginal_ranks, quasi_errors, whether_to_stop
 from app.services.ranking_fit import describe_fit
 from app.services.ranking_options import CLUSTERS, RankOptions, can_cluster, find_method, method_arguments
-from app.stats.coding import MISSING
-from app.stats.comparisons import Comparisons
+from app.stats.comparisons import MISSING, Comparisons
 from app.stats.covariates import contrast
 from app.stats.intervals import quantile
 from app.stats.pairwise import PairTests
@@ -48,7 +47,7 @@ def rank_file(path: Path, options: RankOptions) -> FileRanking:
     """
     method = find_method(options)
     try:
-        table = read_vote_table(path.read_bytes(), covariates=options.covariates)
+        table = read_vote_table(path.read_bytes(), covariates=options.covariates, with_staff=options.with_staff)
     except BadFileError as error:
         raise BadFileError(error.problems, undone="Nothing was ranked.") from None
     _check_votes(table, options)
@@ -88,7 +87,11 @@ def to_comparisons(table: VoteTable) -> Comparisons:
 
 def _check_votes(table: VoteTable, options: RankOptions) -> None:
     if not len(table):
-        raise InvalidInputError("No vote in this file counts: all were replaced by later ones, or have weight 0.")
+        staff = " --with-staff counts those of staff." if table.n_staff else ""
+        raise InvalidInputError(
+            f"No vote in this file counts: all were replaced by later ones, are of people left out, or have weight 0."
+            f"{staff}"
+        )
     for name in options.cluster:
         if getattr(table, name) is None:
             raise InvalidInputError(f"--cluster {name} needs a column {name}, which the file doesn't have.")
@@ -96,6 +99,11 @@ def _check_votes(table: VoteTable, options: RankOptions) -> None:
 
 def _warnings(table: VoteTable, options: RankOptions, method: ModuleType) -> list[str]:
     found = []
+    if table.n_staff:
+        found.append(
+            f"{table.n_staff:,} votes of staff, who may know the models, are left out, as on the Leaderboard; "
+            "--with-staff counts them."
+        )
     if (table.weight != np.round(table.weight)).any():
         found.append(
             "Some weights are not whole numbers. A weight counts as so many votes; standard errors rest on that."
@@ -140,7 +148,7 @@ def to_result(found: FileRanking, *, with_pairs: bool = True) -> Result:
     scale = ELO_PER_LOGIT if options.scale == "elo" else 1.0
     zero = ELO_ZERO if options.scale == "elo" else 0.0
     steps = find_tiers(ranking)
-    rows = _anchored(ranking, options.anchor)
+    rows = anchored(ranking, options.anchor)
     position, ties = getattr(ranking, "position", None), getattr(ranking, "ties", None)
     warnings = list(ranking.warnings)
     if options.sequential and ranking.df < FEWEST_CLUSTERS - 1:
@@ -249,7 +257,7 @@ def _anytime(ranking: Ranking) -> list[float]:
     return [float(found) for found in np.maximum(anytime_p(normal_log_evidence(difference, variance)), p)]
 
 
-def _anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
+def anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
     """The rows; those of the anchor's component as differences to it."""
     if anchor is None:
         return list(ranking.models)

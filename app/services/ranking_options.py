@@ -42,6 +42,7 @@ class RankOptions:
     budget: int | None = None
     marginal: bool = False
     quasi: bool = False
+    with_staff: bool = False
 
 
 def find_method(options: RankOptions) -> ModuleType:
@@ -95,7 +96,21 @@ def _refuse_what_the_method_lacks(options: RankOptions, method: ModuleType) -> N
 
 def can_cluster(method: ModuleType) -> bool:
     """Whether a method takes standard errors other than its own."""
-    return "covariance" in inspect.signature(method.rank).parameters
+    return _takes(method, "covariance")
+
+
+def can_fit_position(method: ModuleType) -> bool:
+    """Whether a method estimates an advantage of one side of the screen."""
+    return _takes(method, "position")
+
+
+def can_hold_form(method: ModuleType) -> bool:
+    """Whether a method fits covariates of the votes, such as how much longer one output is."""
+    return _takes(method, "covariates")
+
+
+def _takes(method: ModuleType, option: str) -> bool:
+    return option in inspect.signature(method.rank).parameters
 
 
 def method_arguments(options: RankOptions, method: ModuleType, comparisons: Comparisons) -> dict[str, Any]:

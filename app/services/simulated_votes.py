@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pa_parquet  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from app.errors import InvalidInputError
@@ -102,6 +101,8 @@ def _tie_chance(d: NDArray[np.float64], nu: float) -> NDArray[np.float64]:
 
 def _tie_parameter(d: NDArray[np.float64], rate: float) -> float:
     """The nu at which the mean tie chance is ``rate``."""
+    from scipy.optimize import brentq  # noqa: PLC0415 - 15 MB, and most pages never come here
+
     if rate == 0:
         return 0.0
     sample = d[:10_000]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from app.domain import ModelRating, Ranking
+
+MOST_TIMES = 100  # the votes cast: with more than so many, nobody waits for a decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,8 @@ def listed(names: list[str], *, most: int = 3) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def describe(ranking: Ranking) -> Verdict:
-    """The verdict on a ranking.
+def describe(ranking: Ranking, *, more_votes: float | None = None) -> Verdict:
+    """The verdict on a ranking; ``more_votes`` is how many more would decide it (``votes_needed.count_more_votes``).
 
     "Certain" means: ahead of every other model by Holm-adjusted tests over all pairs, so the chance of any wrong claim
     on the board is at most 1 - confidence.
@@ -42,7 +45,29 @@ def describe(ranking: Ranking) -> Verdict:
     leaders = [m for m in rated if m.model in peers]
     if not any(m.rank_lower for m in rated):
         return _without_intervals(rated)
-    return _one_board(ranking, rated, leaders)
+    said = _one_board(ranking, rated, leaders)
+    if more_votes is None or len(leaders) == 1:
+        return said
+    return Verdict(said.title, f"{said.text} {describe_more(more_votes, ranking.n_votes)}")
+
+
+def describe_more(more_votes: float, n_votes: int) -> str:
+    """The votes that are lacking, in a sentence; beyond a hundred times those cast, that they are as good as equal."""
+    if more_votes > MOST_TIMES * max(n_votes, 1):
+        return (
+            f"The models on top are so close that {MOST_TIMES} times as many votes would hardly decide; by these votes "
+            "they are as good as equal."
+        )
+    return (
+        f"About {_rounded(more_votes):,} more votes, spread as so far, would decide with a chance of 80 % if the "
+        "differences are as large as they look now."
+    )
+
+
+def _rounded(n: float) -> int:
+    """Up to two digits, since it is an estimate."""
+    unit = int(10 ** max(0, math.floor(math.log10(n)) - 1))
+    return math.ceil(n / unit) * unit
 
 
 def _count(n: int, noun: str) -> str:

@@ -1,42 +1,35 @@
-"""Votes from and to files: a study that was held elsewhere comes in whole, any study goes out as rows."""
+"""Votes from files: a study that was held elsewhere comes in whole."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import combinations
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from app import __version__
-from app.discovery import find_plugins
-from app.domain import (
-    Act,
-    BattleStatus,
-    ExperimentStatus,
-    Identity,
-    Input,
-    Outcome,
-    Purpose,
-    Role,
-    VoteRow,
-    utc_now,
-)
+from app.discovery import plugin_names
+from app.domain import ExperimentStatus, Identity, Role, utc_now
 from app.errors import BadFileError, InvalidInputError, RowProblem
-from app.services.experiments import free_key
+from app.formats._text import shown
+from app.formats._vote_columns import VoteColumns
+from app.formats._vote_texts import has_texts
+from app.services import vote_snapshot, vote_store, vote_texts
+from app.services.bulk import collected_rarely
+from app.services.experiments import free_key, slug
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
-from app.services.vote_rows import Hashed, VotesPreview, count_raters, count_votes, list_names, read_votes
-from db import accounts, audit, battles, experiments, models, prompts, votes
+from app.services.vote_rows import MOST_PREVIEWED, Hashed, VotesPreview, read_votes
+from app.services.vote_storing import Outputs, Target, check_totals, store_rows
+from app.study import OVERALL, Asks, Criterion, to_json
+from db import audit, experiments, imports, models, prompts
 from db.columns import new_id
 from db.engine import Row, Session, database
 
 
 @dataclass(frozen=True, slots=True)
 class VoteImport:
-    """What an import of votes made."""
+    """What an import of votes made; ``n_told`` are the votes whose texts it took in, too."""
 
     experiment_id: UUID
     key: str
@@ -44,25 +37,30 @@ class VoteImport:
     n_raters: int
     n_models: int
     is_new: bool = True
+    n_told: int = 0
 
 
 def check_votes(actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID | None = None) -> VotesPreview:
     """What ``import_votes`` would do with a file; raises BadFileError naming every bad row."""
     require(actor, Role.ADMIN)
-    rows = read_votes(stream)
     with database().read() as session:
-        _match_prompts(session, rows, prompt_set_id)
-        known = models.list_model_names(session)
-    named = list_names(rows)
+        prompt_ids = _prompt_ids(session, prompt_set_id)
+    found = read_votes(stream, known_prompts=prompt_ids)
+    stream.seek(0)
+    with_texts = has_texts(stream)
+    with database().read() as session:
+        known = _known_models(session, found)
     return VotesPreview(
-        tuple(rows),
-        count_votes(rows),
-        count_raters(rows),
-        tuple(named),
-        tuple(name for name in named if name not in known),
+        tuple(found.row(place) for place in range(min(len(found), MOST_PREVIEWED))),
+        found.n_votes,
+        len(found.raters),
+        tuple(found.models),
+        tuple(name for name in found.models if name not in known),
+        with_texts,
     )
 
 
+@collected_rarely()
 def import_votes(
     actor: Identity | None,
     stream: BinaryIO,
@@ -70,46 +68,119 @@ def import_votes(
     title: str,
     prompt_set_id: UUID | None = None,
     is_simulated: bool = False,
+    with_texts: bool = False,
 ) -> VoteImport:
     """Store a file of votes as a completed experiment; models that nobody knows are made.
 
     The same file for the same prompt set again is recognised and not stored twice. With
-    ``prompt_set_id`` the prompt of every row must be in that set. Raises BadFileError naming every bad row, and nothing
-    is stored then.
+    ``prompt_set_id`` the prompt of every row must be in that set. ``with_texts`` takes the prompts and outputs in that
+    the file carries, as a prompt set of its own. Raises BadFileError naming every bad row, and nothing is stored then.
     """
     require(actor, Role.ADMIN)
     title = checked_name(title, what="the title")
+    if with_texts and prompt_set_id is not None:
+        raise InvalidInputError("Choose one: the prompts of a set that is stored, or those of the file.")
+    with database().read() as session:
+        prompt_ids = _prompt_ids(session, prompt_set_id)
     hashed = Hashed(stream)
-    rows, now = read_votes(cast("BinaryIO", hashed)), utc_now()
-    is_simulated = is_simulated or any(row.columns.get("input") == Input.SIMULATED for row in rows)
-    n_votes = count_votes(rows)
-    origin = f"These votes came from a file (SHA-256 {hashed.hexdigest()[:16]})."
+    found = read_votes(cast("BinaryIO", hashed), known_prompts=prompt_ids, with_lines=with_texts)
+    check_totals(found)
+    with database().read() as session:
+        _check_models(_known_models(session, found))
+    is_simulated = is_simulated or found.is_simulated
+    origin = f"These votes came from a file{_WITH_TEXTS if with_texts else ''} (SHA-256 {hashed.hexdigest()[:16]})."
+    study = _Study(title, origin, prompt_set_id, prompt_ids or {}, is_simulated)
+    if not with_texts:
+        return _ready(_store_study(actor, found, study))
+    with database().read() as session:
+        known = next((row for row in experiments.list_experiments(session) if row.stop_reason == origin), None)
+    if known is not None:
+        return _known(known, found)
+    stream.seek(0)
+    texts = vote_texts.gather(stream, found)
+    found = vote_texts.with_prompts(found, texts)
+    return _ready(_store_study(actor, found, _with_texts(actor, found, texts, study)))
+
+
+def _ready(done: VoteImport) -> VoteImport:
+    """Read the votes of a large study once, which keeps a snapshot of them: nobody waits at the first look at it."""
+    if done.is_new and done.n_votes >= vote_snapshot.FEWEST:
+        vote_store.read(done.experiment_id)
+    return done
+
+
+_WITH_TEXTS = ", with their texts"
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What a file of votes becomes, beside its votes."""
+
+    title: str
+    origin: str
+    prompt_set_id: UUID | None
+    prompt_ids: Mapping[str, UUID]
+    is_simulated: bool
+    outputs: Outputs | None = None
+    n_told: int = 0
+
+
+def _with_texts(actor: Identity | None, found: VoteColumns, texts: vote_texts.Found, study: _Study) -> _Study:
+    """The study after its prompts and outputs were stored; a prompt set of ours keeps its name."""
+    with database().read() as session:
+        known = _known_models(session, found)
+        stored = models.get_models(session, model_ids=known.values())
+    versions = {} if found.own is None else found.own.versions
+    keys = {name: (name, versions.get(name, "")) for name in found.models}
+    keys |= {name: (stored[id_].name, stored[id_].version) for name, id_ in known.items()}
+    name = (found.own and found.own.prompt_set) or study.title
+    done = vote_texts.store(actor, texts, name=name, models_of=keys)
+    return replace(
+        study,
+        prompt_set_id=done.prompt_set_id,
+        prompt_ids={row.id: id_ for row, id_ in zip(texts.prompts, done.prompt_ids, strict=True)},
+        outputs=Outputs(done.output_ids, texts.output_a, texts.output_b),
+        n_told=texts.count_told(found),
+    )
+
+
+def _known(row: Row, found: VoteColumns) -> VoteImport:
+    return VoteImport(row.id, row.key, int(row.n_votes), len(found.raters), row.n_models, is_new=False)
+
+
+def _store_study(actor: Identity | None, found: VoteColumns, study: _Study) -> VoteImport:
+    now, n_votes, n_raters = utc_now(), found.n_votes, len(found.raters)
     with database().write() as session:
-        if (known := _find_import(session, origin, prompt_set_id)) is not None:
-            return VoteImport(known.id, known.key, int(known.n_votes), count_raters(rows), known.n_models, is_new=False)
-        prompt_ids = _match_prompts(session, rows, prompt_set_id)
-        model_ids = _match_models(session, rows, now)
+        imports.hold(session)  # of two who store the same file at once, the second finds that of the first
+        if (known := _find_import(session, study.origin, study.prompt_set_id)) is not None:
+            return _known(known, found)
+        model_ids = _match_models(session, found, now)
         experiment = experiments.add_experiment(
             session,
-            key=free_key(session, title),
-            title=title,
+            **_design(session, found, study.title),
+            title=study.title,
             status=ExperimentStatus.COMPLETED,
-            prompt_set_id=prompt_set_id,
+            prompt_set_id=study.prompt_set_id,
             votes_per_pair=1,
             min_dwell_ms=0,
-            is_simulated=is_simulated,
+            is_simulated=study.is_simulated,
+            asks=to_json(_asked(found)),
             created_at=now,
             started_at=now,
             ended_at=now,
-            stop_reason=origin,
+            stop_reason=study.origin,
         )
         experiments.set_arms(session, experiment_id=experiment.id, model_ids=model_ids.values())
-        pairs = _add_pairs(session, experiment.id, rows, model_ids)
-        rater_ids = _add_raters(session, rows, experiment.id, now, is_simulated=is_simulated)
-        _add_rows(session, rows, _Target(experiment.id, pairs, prompt_ids, rater_ids, now, is_simulated))
-        details = {"n_votes": n_votes, "n_models": len(model_ids), "n_raters": len(rater_ids)}
+        target = Target(experiment.id, model_ids, study.prompt_ids, now, study.is_simulated, study.outputs)
+        store_rows(session, found, target)
+        details = {"n_votes": n_votes, "n_models": len(model_ids), "n_raters": n_raters}
         _log(session, actor, "vote.import", experiment.key, now, details)
-    return VoteImport(experiment.id, experiment.key, n_votes, len(rater_ids), len(model_ids))
+    return VoteImport(experiment.id, experiment.key, n_votes, n_raters, len(model_ids), n_told=study.n_told)
+
+
+def _asked(found: VoteColumns) -> Asks:
+    """The criteria that a file has votes on beside the overall ones."""
+    return Asks(tuple(Criterion(key, key) for key in sorted({*found.criteria} - {OVERALL})))
 
 
 def _find_import(session: Session, origin: str, prompt_set_id: UUID | None) -> Row | None:
@@ -130,202 +201,60 @@ def _log(
     audit.add_event(session, at=now, actor_id=actor_id(actor), action=action, subject=subject, details=details)
 
 
-def _match_prompts(session: Session, rows: list[VoteRow], prompt_set_id: UUID | None) -> dict[str, UUID]:
+def _prompt_ids(session: Session, prompt_set_id: UUID | None) -> dict[str, UUID] | None:
+    """The prompts of the set by the file's own names; None where the votes refer to no set."""
     if prompt_set_id is None:
-        return {}
+        return None
     prompts.get_prompt_set(session, prompt_set_id=prompt_set_id)
-    known = {row.external_id: row.id for row in prompts.list_prompts(session, prompt_set_id=prompt_set_id)}
-    problems = [
-        RowProblem(row.line, f"prompt {row.prompt_id!r} is not in this prompt set")
-        for row in rows
-        if row.prompt_id is not None and row.prompt_id not in known
-    ]
-    if problems:
-        raise BadFileError(problems)
-    return known
+    return {row.external_id: row.id for row in prompts.list_prompt_keys(session, prompt_set_id=prompt_set_id)}
 
 
-def _match_models(session: Session, rows: list[VoteRow], now: datetime) -> dict[str, UUID]:
-    named = list_names(rows)
-    known = models.list_model_names(session)
-    new = {name: new_id() for name in named if name not in known}
-    if new:
-        blank = {"version": "", "connector": "file", "provider_id": "", "organisation": "", "licence": ""}
-        models.add_models(
-            session, rows=[{"id": id_, "name": name, **blank, "created_at": now} for name, id_ in new.items()]
-        )
-    return {name: new.get(name) or known[name] for name in named}
-
-
-def _add_pairs(
-    session: Session, experiment_id: UUID, rows: list[VoteRow], model_ids: Mapping[str, UUID]
-) -> dict[frozenset[str], tuple[UUID, str]]:
-    """The pair of each two models, with the name of its model a."""
-    counts: dict[frozenset[str], int] = {}
-    for row in rows:
-        both = frozenset((row.model_a, row.model_b))
-        counts[both] = counts.get(both, 0) + int(row.weight)
-    pairs = {frozenset((a, b)): (new_id(), a) for a, b in combinations(model_ids, 2) if frozenset((a, b)) in counts}
-    experiments.add_pairs(
-        session,
-        rows=[
-            {
-                "id": pair_id,
-                "experiment_id": experiment_id,
-                "position": position,
-                "model_a_id": model_ids[a],
-                "model_b_id": model_ids[next(iter(both - {a}))],
-                "n_taken": counts[both],
-                "n_votes": counts[both],
-            }
-            for position, (both, (pair_id, a)) in enumerate(pairs.items())
-        ],
-    )
-    return pairs
-
-
-def _add_raters(
-    session: Session, rows: list[VoteRow], experiment_id: UUID, now: datetime, *, is_simulated: bool
-) -> dict[str, UUID]:
-    """A pseudonymous account for every rater that the file names."""
-    named = sorted({row.rater for row in rows if row.rater is not None})
-    study = secrets.token_hex(3)
-    rater_ids = {name: new_id() for name in named}
-    if named:
-        accounts.add_accounts(
-            session,
-            rows=[
-                {
-                    "id": rater_ids[name],
-                    "name": f"rater-{study}-{number}",
-                    "role": Role.RATER,
-                    "origin": "simulated" if is_simulated else "import",
-                    "experiment_id": experiment_id,
-                    "is_blocked": True,  # nobody signs in as a rater of a file
-                    "created_at": now,
-                }
-                for number, name in enumerate(named, start=1)
-            ],
-        )
-    return rater_ids
-
-
-_SWAPPED = {Outcome.MODEL_A: Outcome.MODEL_B, Outcome.MODEL_B: Outcome.MODEL_A}
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where the rows of a file go."""
-
-    experiment_id: UUID
-    pairs: Mapping[frozenset[str], tuple[UUID, str]]
-    prompt_ids: Mapping[str, UUID]
-    rater_ids: Mapping[str, UUID]
-    now: datetime
-    is_simulated: bool
-
-
-def _add_rows(session: Session, rows: list[VoteRow], target: _Target) -> None:
-    battle_rows, vote_rows = [], []
-    for row in rows:
-        battle, vote = _columns(row, target)
-        battle_rows.append(battle)
-        vote_rows.append(vote)
-    battles.add_battles(session, rows=battle_rows)
-    votes.add_votes(session, rows=vote_rows)
-
-
-def _columns(row: VoteRow, target: _Target) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The battle and the vote that stand for one row; model a is the pair's, whatever the row calls it."""
-    pair_id, first = target.pairs[frozenset((row.model_a, row.model_b))]
-    is_swapped = row.model_a != first
-    battle_id, voted_at = new_id(), row.voted_at or target.now
-    battle = {
-        "id": battle_id,
-        "experiment_id": target.experiment_id,
-        "pair_id": pair_id,
-        "prompt_id": target.prompt_ids.get(row.prompt_id) if row.prompt_id is not None else None,
-        "generation_a_id": None,
-        "generation_b_id": None,
-        "rater_id": target.rater_ids.get(row.rater) if row.rater is not None else None,
-        "is_a_left": None if row.left is None else (row.left == "model_a") != is_swapped,
-        "status": BattleStatus.VOTED,
-        "purpose": Purpose.IMPORTED,
-        "propensity": None,
-        "assigned_at": voted_at,
-        "shown_at": voted_at,
-        "lease_until": None,
-        "n_revisions": 1,
-    }
-    vote = {
-        "id": new_id(),
-        "battle_id": battle_id,
-        "criterion": "overall",
-        "revision": 0,
-        "act": Act.VOTE,
-        "outcome": _SWAPPED.get(row.outcome, row.outcome) if is_swapped else row.outcome,
-        "weight": int(row.weight),
-        "voted_at": voted_at,
-        "dwell_ms": None,
-        "input": Input.SIMULATED if target.is_simulated else Input.FILE,
-        "is_staff": row.columns.get("rater_group") == "staff",
-        "is_late": False,
-        "superseded_by": None,
-    }
-    return battle, vote
-
-
-def export_votes(actor: Identity | None, experiment_id: UUID, stream: BinaryIO, *, file_format: str) -> int:
-    """Write every vote of an experiment in our own columns, those that a rater changed later included and marked.
-
-    Returns the rows written. ``file_format`` is "votes_jsonl" or "votes_csv". Raters appear under a pseudonym.
-    """
-    require(actor, Role.RESEARCHER)
-    writers = {key: module for key, module in find_plugins("app.formats").items() if module.KIND == "votes"}
-    if file_format not in writers:
-        raise InvalidInputError(f"Votes can be written as {', '.join(sorted(writers))}; not as {file_format!r}.")
-    with database().read() as session:
-        experiments.get_experiment(session, experiment_id=experiment_id)
-        written: int = writers[file_format].write(_export_rows(session, experiment_id), stream)
-    return written
-
-
-def _export_rows(session: Session, experiment_id: UUID) -> Iterator[dict[str, Any]]:
-    numbers: dict[UUID, int] = {}
-    for row in votes.stream_votes(session, experiment_id=experiment_id):
-        if row.outcome is None:  # a skip, or the row that records an undo
-            continue
-        number = numbers.setdefault(row.rater_id, len(numbers) + 1) if row.rater_id else None
-        exported = _export_row(row, None if number is None else f"rater-{number}")
-        for _ in range(row.weight):
-            yield exported
-
-
-def _export_row(row: Row, rater: str | None) -> dict[str, Any]:
-    left = None if row.is_a_left is None else ("model_a" if row.is_a_left else "model_b")
+def _design(session: Session, found: VoteColumns, title: str) -> dict[str, Any]:
+    """The key of the study, and its allocation where that is known: those of the study that a file of ours is of."""
+    own = found.own
+    if own is None or own.key != slug(own.key) or experiments.find_by_key(session, key=own.key) is not None:
+        return {"key": free_key(session, title)}
     return {
-        "vote_id": str(row.vote_id),
-        "experiment": row.experiment,
-        "prompt_set": row.prompt_set,
-        "prompt_set_version": row.prompt_set_version,
-        "prompt_id": row.prompt_id,
-        "turn": 1,
-        "model_a": row.model_a,
-        "model_b": row.model_b,
-        "version_a": row.version_a,
-        "version_b": row.version_b,
-        "left": left,
-        "outcome": row.outcome.value,
-        "criterion": row.criterion,
-        "rater": rater,
-        "rater_group": "staff" if row.is_staff else "rater",
-        "shown_at": row.shown_at,
-        "voted_at": row.voted_at,
-        "dwell_ms": row.dwell_ms,
-        "input": row.input.value,
-        "is_gold": row.purpose == Purpose.GOLD,
-        "propensity": row.propensity,
-        "allocation": row.allocation,
-        "superseded_by": None if row.superseded_by is None else str(row.superseded_by),
-        "app_version": __version__,
+        "key": own.key,
+        **({"allocation": own.allocation} if own.allocation in plugin_names("app.sampling") else {}),
     }
+
+
+def _known_models(session: Session, found: VoteColumns) -> dict[str, UUID]:
+    """The models of a file that are stored, by the name in the file; a file of ours also says which version is meant.
+
+    Such a file tells two versions of a model apart by names that end in them.
+    """
+    if found.own is None:
+        known = models.list_model_names(session)
+        return {name: known[name] for name in found.models if name in known}
+    keys, newest = models.list_model_keys(session)
+    named: dict[str, UUID] = {}
+    for name in found.models:
+        version = found.own.versions.get(name)
+        if version is None:  # nobody saw it, but somebody guessed it
+            version = newest.get(name, "")
+        for key in ((name, version), (name.removesuffix(f" {version}"), version)):
+            if key in keys:
+                named.setdefault(name, keys[key])
+    return named
+
+
+def _check_models(known: Mapping[str, UUID]) -> None:
+    """Raise BadFileError where two names of a file are one stored model, whose votes on itself they would be."""
+    first: dict[UUID, str] = {}
+    for name, id_ in known.items():
+        if (other := first.setdefault(id_, name)) != name:
+            raise BadFileError([RowProblem(0, f"{shown(other)} and {shown(name)} are one and the same stored model")])
+
+
+def _match_models(session: Session, found: VoteColumns, now: datetime) -> dict[str, UUID]:
+    """The model of each name; one that nobody knows is made."""
+    known = _known_models(session, found)
+    versions = {} if found.own is None else found.own.versions
+    new = {name: new_id() for name in found.models if name not in known}
+    if new:
+        blank = {"connector": "file", "provider_id": "", "organisation": "", "licence": "", "created_at": now}
+        rows = ({"id": id_, "name": name, "version": versions.get(name, ""), **blank} for name, id_ in new.items())
+        models.add_models(session, rows=rows)
+    return {name: new.get(name) or known[name] for name in found.models}

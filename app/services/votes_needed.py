@@ -1,4 +1,4 @@
-"""How many votes a comparison of two models needs, before it begins."""
+"""How many votes a comparison of two models needs before it begins, and how many more would decide who leads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from app.domain import Ranking
 from app.errors import InvalidInputError
+from app.services.board_claims import boards_of
 from app.stats.group_sequential import inflation, obrien_fleming
 from app.stats.power import decisive_votes, exact_decisive_votes, sequential_plan
+from app.stats.power_board import critical_difference, votes_for_leader
 
 MOST_EXACT, MOST_SEQUENTIAL = 2_500, 20_000  # decisive votes; a second or two each
+MOST_SIMULATED = 40  # models whose critical value is simulated in a tenth of a second
+POWER = 0.8  # of finding the difference that is seen now
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +108,44 @@ def plan_looks(needed: VotesNeeded, n_looks: int, *, alpha: float = 0.05, power:
             for k, (votes, told, z, p) in enumerate(columns, start=1)
         ],
     }
+
+
+def count_more_votes(ranking: Ranking) -> float | None:
+    """Votes beyond those cast after which the first model is ahead of all others, with 80 % power; else None.
+
+    Were the ratings of now the truth and votes spread as so far (``power_board.votes_for_leader``, over the models
+    that the first can't be told apart from now). Infinite where one is rated as high as the first. None where nothing
+    is open, where models don't all connect, where a rating has no bound (its gap says nothing), and where the method
+    has no errors of differences.
+    """
+    rated = [row for row in ranking.models if row.n_votes]
+    alpha = 1 - ranking.confidence
+    if len(rated) < 2 or len({row.component for row in rated}) > 1 or not all(row.bounded for row in rated):
+        return None
+    first = rated[0].model
+    peers = {test.model_b for test in ranking.pairs if test.model_a == first and test.p_adjusted > alpha}
+    if not peers:
+        return None
+    try:
+        [board] = boards_of(ranking, "a count of votes")
+        critical = _critical_value(ranking, board.covariance, board.df)
+        kept = [place for place, name in enumerate(board.models) if name == first or name in peers]
+        theta, covariance = board.theta[kept], board.covariance[np.ix_(kept, kept)]
+        total = votes_for_leader(theta, covariance, ranking.n_votes, critical=critical, power=POWER, df=board.df)
+    except InvalidInputError:  # a difference without any variance, which no number of votes explains
+        return None
+    return max(total - ranking.n_votes, 1.0)
+
+
+def _critical_value(ranking: Ranking, covariance: NDArray[np.float64], df: float) -> float:
+    """The number of standard errors from which a difference counts.
+
+    Simulated for few models; of many, there are pairs on either side of the bound, so that it is read off the tests.
+    """
+    alpha = 1 - ranking.confidence
+    if len(covariance) <= MOST_SIMULATED:
+        return critical_difference(covariance, alpha=alpha, df=df)
+    sizes = [(abs(test.difference) / test.se, test.p_adjusted <= alpha) for test in ranking.pairs if test.se > 0]
+    below = max((z for z, is_clear in sizes if not is_clear), default=0.0)
+    above = min((z for z, is_clear in sizes if is_clear), default=0.0)
+    return (below + above) / 2 if below and above else critical_difference(covariance, alpha=alpha, df=df)

@@ -9,8 +9,9 @@ once: M = M_rater + M_prompt - M_(rater and prompt), each with its own g/(g-1), 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from app.errors import InvalidInputError
 
 BLOCK_CELLS = 1 << 22  # 32 MB of doubles: cluster sums are made in blocks of at most this many numbers
 DENSE_FROM = 20  # clusters of at least 1/20 as many votes as parameters are summed in dense blocks
+MOST_PAIRS = 2  # of votes of one cluster, for each vote: so small clusters are summed pair by pair
 ROUNDING = 1e-9  # a negative eigenvalue below this share of the largest is rounding
 FEW_CLUSTERS = 10  # with fewer, the numbers say little about raters (or prompts) in general
 
@@ -106,23 +108,29 @@ def pair_scores(
 def vote_meat(scores: Scores) -> NDArray[np.float64]:
     """The sum of s_v s_v' over single votes (HC0), shape (m + k, m + k)."""
     m, a, b = scores.n_models, scores.model_a, scores.model_b
+    score_a, score_b, extra_columns = scores.score_a, scores.score_b, scores.extra
     meat = np.zeros((scores.n_parameters, scores.n_parameters))
-    cross = np.bincount(a * m + b, scores.score_a * scores.score_b, minlength=m * m).reshape(m, m)
-    own = np.bincount(a, scores.score_a**2, minlength=m) + np.bincount(b, scores.score_b**2, minlength=m)
-    meat[:m, :m] = cross + cross.T + np.diag(own)
-    for column, extra in enumerate(scores.extra.T, start=m):
-        mixed = np.bincount(a, scores.score_a * extra, minlength=m) + np.bincount(
-            b, scores.score_b * extra, minlength=m
-        )
+    # Three sums by pair of models; sums by model follow from them.
+    pair, cells = a * m + b, m * m
+    cross = np.bincount(pair, score_a * score_b, minlength=cells).reshape(m, m)
+    squares_a = np.bincount(pair, score_a * score_a, minlength=cells).reshape(m, m)
+    is_mirrored = bool((score_a == -score_b).all())  # as in Bradley-Terry, where both squares are the same
+    squares_b = squares_a if is_mirrored else np.bincount(pair, score_b * score_b, minlength=cells).reshape(m, m)
+    meat[:m, :m] = cross + cross.T + np.diag(squares_a.sum(axis=1) + squares_b.sum(axis=0))
+    for column, extra in enumerate(extra_columns.T, start=m):
+        mixed = np.bincount(a, score_a * extra, minlength=m) + np.bincount(b, score_b * extra, minlength=m)
         meat[:m, column] = meat[column, :m] = mixed
-    meat[m:, m:] = scores.extra.T @ scores.extra
+    meat[m:, m:] = extra_columns.T @ extra_columns
     return meat
 
 
-def cluster_meat(scores: Scores, clusters: NDArray[np.int64]) -> tuple[NDArray[np.float64], int]:
+def cluster_meat(
+    scores: Scores, clusters: NDArray[np.int64], *, of_votes: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], int]:
     """The sum of U_c U_c' over clusters, shape (m + k, m + k), without correction, and the number of clusters.
 
-    ``clusters`` holds one non-negative code per vote. Raises ``InvalidInputError`` for negative or missing codes.
+    ``clusters`` holds one non-negative code per vote; ``of_votes`` is the ``vote_meat`` of the same votes where it is
+    known already. Raises ``InvalidInputError`` for negative or missing codes.
     """
     if len(clusters) != len(scores.model_a):
         raise InvalidInputError("clusters need one code per vote")
@@ -130,35 +138,67 @@ def cluster_meat(scores: Scores, clusters: NDArray[np.int64]) -> tuple[NDArray[n
         return np.zeros((scores.n_parameters, scores.n_parameters)), 0
     if clusters.min() < 0:
         raise InvalidInputError("a cluster code is negative")
-    codes, sizes = _dense_codes(clusters)
-    n_clusters = len(sizes)
-    alone = sizes[codes] == 1
-    if not alone.any():
-        return _summed_meat(scores, codes, n_clusters), n_clusters
-    meat = vote_meat(scores.at(np.flatnonzero(alone)))
-    together = np.flatnonzero(~alone)
-    if len(together):
-        places = np.cumsum(sizes > 1) - 1
-        meat += _summed_meat(scores.at(together), places[codes[together]], int(places[-1]) + 1)
-    return meat, n_clusters
+    clusters = np.asarray(clusters, dtype=np.int64)
+    largest = int(clusters.max())
+    if (largest + 1) * scores.n_parameters <= DENSE_FROM * len(clusters):
+        return _dense_meat(scores, clusters, largest + 1), int(np.count_nonzero(np.bincount(clusters)))
+    order, is_new = _grouped(clusters)
+    n_clusters = int(np.count_nonzero(is_new))
+    sizes = np.diff(np.append(np.flatnonzero(is_new), len(clusters)))
+    if int((sizes * (sizes - 1) // 2).sum()) <= MOST_PAIRS * len(clusters):
+        meat = vote_meat(scores) if of_votes is None else of_votes
+        return meat + _meat_between(scores, order, is_new), n_clusters
+    codes = np.empty(len(clusters), dtype=np.int64)
+    codes[order] = np.cumsum(is_new) - 1
+    is_dense = n_clusters * scores.n_parameters <= DENSE_FROM * len(clusters)
+    return (_dense_meat if is_dense else _sparse_meat)(scores, codes, n_clusters), n_clusters
 
 
-def _dense_codes(clusters: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes renumbered 0..g-1 in ascending order, and the number of votes of each."""
-    if clusters.max() <= 4 * len(clusters):
-        counts = np.bincount(clusters)
-        used = counts > 0
-        if used.all():
-            return clusters, counts
-        return (np.cumsum(used) - 1)[clusters], counts[used]
-    _, codes, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    return codes, sizes
+def _grouped(clusters: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The votes in an order in which those of a cluster stand together, and where in it a new cluster begins."""
+    bits = len(clusters).bit_length()
+    if int(clusters.max()).bit_length() + bits < 63:
+        # One sort of numbers made of code and place takes half as long as sorting places by their codes.
+        packed = np.sort(clusters << bits | np.arange(len(clusters)))
+        order, codes = packed & ((1 << bits) - 1), packed >> bits
+    else:
+        order = np.argsort(clusters, kind="stable")
+        codes = clusters[order]
+    return order, np.append(True, codes[1:] != codes[:-1])
 
 
-def _summed_meat(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.float64]:
+def _meat_between(scores: Scores, order: NDArray[np.int64], is_new: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The sum of s_v s_w' over all votes v and other votes w of the same cluster."""
+    between, distance = np.zeros((scores.n_parameters, scores.n_parameters)), 1
+    at = np.flatnonzero(~is_new)  # places whose vote has another one of its cluster before it
+    while len(at):  # first next neighbours, then neighbours but one, ...
+        between += _products(scores.at(order[at]), scores.at(order[at - distance]))
+        at = at[~is_new[at - distance]]
+        distance += 1
+    return between + between.T
+
+
+def _products(one: Scores, other: Scores) -> NDArray[np.float64]:
+    """The sum of s_v s_w' over votes v of the one and w of the other in the same places; of a mixed block both halves.
+
+    The other half of each mixed block is left at zero, for whoever adds the transpose.
+    """
+    m, k = one.n_models, one.extra.shape[1]
+    found = np.zeros((m + k, m + k))
+    ends = [[(part.model_a, part.score_a), (part.model_b, part.score_b)] for part in (one, other)]
+    for (i, x), (j, y) in product(*ends):
+        found[:m, :m] += np.bincount(i * m + j, x * y, minlength=m * m).reshape(m, m)
+    for column in range(k):
+        for mine, theirs in ((ends[0], other), (ends[1], one)):
+            for i, x in mine:
+                found[:m, m + column] += np.bincount(i, x * theirs.extra[:, column], minlength=m)
+    found[m:, m:] = one.extra.T @ other.extra
+    return found
+
+
+def _dense_meat(scores: Scores, codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.float64]:
+    """Of codes below ``n_clusters``, some of which no vote may have."""
     width = scores.n_parameters
-    if len(codes) * DENSE_FROM < n_clusters * width:
-        return _sparse_meat(scores, codes, n_clusters)
     per_block = max(1, BLOCK_CELLS // width)
     if n_clusters <= per_block:
         sums = _cluster_sums(scores, codes, n_clusters)
@@ -214,17 +254,23 @@ def two_way_covariance(
     second: NDArray[np.int64],
     *,
     names: tuple[str, str] = ("rater", "prompt"),
+    of_votes: NDArray[np.float64] | None = None,
 ) -> ClusteredCovariance:
     """Clustered by two things at once: G (M_1 + M_2 - M_12) G, t(min(g_1, g_2) - 1).
 
-    M_12 clusters by the pairs of codes that occur. The difference may have negative eigenvalues; these are set to zero
-    as Cameron, Gelbach & Miller (2011, section 2.3) advise, and ``is_clipped`` says so. Raises ``InvalidInputError`` if
-    either way has only one cluster.
+    ``of_votes`` is as for ``cluster_meat``. M_12 clusters by the pairs of codes that occur. The difference may have
+    negative eigenvalues; these are set to zero as Cameron, Gelbach & Miller (2011, section 2.3) advise, and
+    ``is_clipped`` says so. Raises ``InvalidInputError`` if either way has only one cluster.
     """
-    meat_1, n_1 = _corrected_meat(scores, first, names[0])
-    meat_2, n_2 = _corrected_meat(scores, second, names[1])
     both = np.asarray(first, dtype=np.int64) * (int(second.max()) + 1) + second
-    meat_12, n_12 = cluster_meat(scores, both)
+    with ThreadPoolExecutor(2) as beside:  # sorting and counting leave other threads the interpreter
+        crossed = beside.submit(cluster_meat, scores, both, of_votes=of_votes)
+        ways = [
+            beside.submit(_corrected_meat, scores, codes, name)
+            for codes, name in zip((second, first), names[::-1], strict=True)
+        ]
+        (meat_2, n_2), (meat_1, n_1) = (way.result() for way in ways)
+        meat_12, n_12 = crossed.result()
     covariance = _sandwich(bread, meat_1 + meat_2 - meat_12 * (n_12 / (n_12 - 1)))
     values, vectors = np.linalg.eigh(covariance)
     is_clipped = bool(values[0] < -ROUNDING * max(float(values[-1]), 0.0))

@@ -11,10 +11,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from app.errors import InvalidInputError
-from app.stats.comparisons import OUTCOMES, SIDE_UNKNOWN, Comparisons
+from app.stats.comparisons import MISSING, OUTCOMES, SIDE_UNKNOWN, Comparisons
 
 PIECE = 1 << 19  # rows that are coded in one go
-MISSING = -1  # the code of a cell without a value, and of an outcome that nobody knows
 LEFT_WON, RIGHT_WON, _NAMED = -2, -3, -4
 # What people and public files write for an outcome; the names of the two models of a row are outcomes of it too.
 OUTCOME_WORDS: Mapping[str, int] = {

@@ -13,7 +13,22 @@ from app.errors import InvalidInputError
 
 OUTCOMES = tuple(Outcome)  # the code of an outcome is its place here: 0 model_a, 1 model_b, 2 tie, 3 both_bad
 SIDE_UNKNOWN = -1
+MISSING = -1  # the code of a cell without a value, and of an outcome that nobody knows
 NOBODY = -1  # the code of an unknown rater or prompt
+
+
+@dataclass(frozen=True)
+class SingleVotes:
+    """The V votes that rows of comparisons count: who cast each and on what; the row has what its votes share.
+
+    ``row`` (int, V) is the row that a vote is counted in, ``rater`` and ``prompt`` (int, V) are codes from 0 or
+    ``NOBODY``; ``weight`` (V) is what the vote counts there.
+    """
+
+    row: NDArray[np.int64]
+    rater: NDArray[np.int64]
+    prompt: NDArray[np.int64]
+    weight: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,8 @@ class Comparisons:
 
     Where they are known, ``rater`` and ``prompt`` (int, N) are codes from 0, ``NOBODY`` for a vote without one, and
     ``covariates`` (float, N x k) are contrasts of what the two outputs look like, model_a's minus model_b's (see
-    ``covariates.contrast``), with their ``covariate_names``. Raises ``InvalidInputError`` if one of these has another
+    ``covariates.contrast``), with their ``covariate_names``. Rows that count many votes may keep them as ``singles``;
+    a selection of rows has none. Raises ``InvalidInputError`` if one of these has another
     length than the votes, a code below -1 or a value that is not a number.
     """
 
@@ -41,6 +57,7 @@ class Comparisons:
     prompt: NDArray[np.int64] | None = None
     covariates: NDArray[np.float64] | None = None
     covariate_names: tuple[str, ...] = ()
+    singles: SingleVotes | None = None
 
     def __post_init__(self) -> None:
         for name, codes in (("rater", self.rater), ("prompt", self.prompt)):
@@ -76,6 +93,7 @@ class Comparisons:
             rater=of(self.rater),
             prompt=of(self.prompt),
             covariates=None if self.covariates is None else self.covariates[rows],
+            singles=None,
         )
 
     @classmethod

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 
 def _labels(wins: NDArray[np.float64], connection: str) -> NDArray[np.int64]:
@@ -21,6 +19,9 @@ def _labels(wins: NDArray[np.float64], connection: str) -> NDArray[np.int64]:
         edges = edges | edges.T
     if _reaches_all(edges) and (connection == "weak" or _reaches_all(edges.T)):
         return np.zeros(len(wins), dtype=np.int64)  # nearly every board: no need to make a sparse graph of it
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = csr_array(edges)  # type: ignore[no-untyped-call]
     _, labels = connected_components(graph, directed=True, connection=connection)
     return np.asarray(labels, dtype=np.int64)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from app.errors import InvalidInputError
@@ -59,6 +58,8 @@ def obrien_fleming(
     Bounds are c / sqrt(fraction). Raises ``InvalidInputError`` unless 1 <= n_looks <= 200, 0 < alpha < 1 and the
     fractions are as said.
     """
+    from scipy.optimize import brentq
+
     if not 1 <= n_looks <= MOST_LOOKS:
         raise InvalidInputError(f"a plan has from 1 to {MOST_LOOKS} looks, not {n_looks}")
     if not 0 < alpha < 1:
@@ -115,6 +116,8 @@ def inflation(plan: GroupSequentialPlan, *, power: float = 0.8) -> tuple[float, 
     table 2.4: 1.028 for five looks at 80 %). The mean share, of the inflated votes, is under that drift. Raises
     ``InvalidInputError`` unless alpha / 2 < power < 1.
     """
+    from scipy.optimize import brentq
+
     if not plan.alpha / 2 < power < 1:
         raise InvalidInputError(f"the power must lie between alpha / 2 and 1, not {power}")
     fixed = float(-ndtri(plan.alpha / 2) + ndtri(power))

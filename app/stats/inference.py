@@ -12,7 +12,7 @@ from app.domain import PairTest
 from app.errors import InvalidInputError, NotConvergedError
 from app.stats.board import Estimates, chosen, connection_warnings, naming
 from app.stats.intervals import quantile
-from app.stats.max_t import max_t_tests
+from app.stats.max_t import step_down_tests
 from app.stats.pairwise import PairTests, difference_errors, pairwise_tests, rank_sets
 
 FEW_VOTES = 30  # below this the normal approximation behind the intervals is rough
@@ -46,10 +46,7 @@ def fill_group(
     by_rating = zip((-theta.round(8)).tolist(), (models[i] for i in group.tolist()), range(len(group)), strict=True)
     best_first = np.array([place for *_, place in sorted(by_rating)])
     ordered = theta[best_first], covariance[np.ix_(best_first, best_first)]
-    if multiplicity == "max_t":
-        tests = max_t_tests(*ordered, df=df, confidence=confidence).tests
-    else:
-        tests = pairwise_tests(*ordered, df=df)
+    tests = (step_down_tests if multiplicity == "max_t" else pairwise_tests)(*ordered, df=df)
     ranked = group[best_first]
     lower, upper = rank_sets(tests, len(group), alpha=1 - confidence)
     estimates.rank_lower[ranked], estimates.rank_upper[ranked] = lower, upper

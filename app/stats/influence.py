@@ -18,10 +18,14 @@ from app.stats.comparisons import Comparisons
 from app.stats.connectivity import weak_components
 from app.stats.counts import outcome_counts, wins_and_ties
 from app.stats.covariance import model_covariance
-from app.stats.leave_out import half_wins, largest_part, refit, rows_by_rater
+from app.stats.leave_out import refit, rows_by_rater
 from app.stats.newton import win_probabilities
+from app.stats.without_each import WithoutEach
 
 SAME = 1e-8  # ratings closer than this are the same
+DOUBT = 0.1  # of the change of a gap: by this much a step may be wrong about it
+MOST_SHOWN = 20  # raters who move the leader most and are refitted for that alone
+MOST_REFITS = 500
 RIVALS = 5  # challengers for whom the removal is followed to its end, after the first guess has ordered them all
 CLOSE = 2  # votes within which a rival's first answer is worth refining
 MOST_ROUNDS = 200
@@ -69,31 +73,53 @@ class LeaveOneOut:
     leader_without: NDArray[np.int64]
     gap_without: NDArray[np.float64]
     changes_leader: NDArray[np.bool_]
+    is_exact: NDArray[np.bool_]
 
 
 def leave_one_rater_out(comparisons: Comparisons, rater: NDArray[np.int64]) -> LeaveOneOut:
     """Refit the largest connected board without each rater in turn; ties and both-bad are half-wins.
 
-    A tie for the lead goes to the model that comes first, so that a gap of zero is no change. Raises
-    ``InvalidInputError`` for no votes, one rater or votes that ``outcome_counts`` refuses.
+    Most of many raters are left out by one Newton step (``without_each``); those for whom that step doesn't settle who
+    leads, and those who move the gap most, by a fit of their own, which ``is_exact`` says. A tie for the lead goes to
+    the model that comes first, so that a gap of zero is no change. Raises ``InvalidInputError`` for no votes, one rater
+    or votes that ``outcome_counts`` refuses.
     """
     outcome_counts(comparisons)
-    names, rows = rows_by_rater(comparisons, rater)
-    halves = half_wins(comparisons)
-    theta = largest_part(halves, np.zeros(len(halves)))
-    leader, gap = _lead(theta)
+    raters = rows_by_rater(comparisons, rater)
+    boards = WithoutEach(comparisons, raters)
+    leader, gap = _lead(boards.theta)
     if leader < 0:
         raise InvalidInputError("there is no vote that counts")
-    start = np.nan_to_num(theta)
-    leaders, gaps = np.full(len(rows), -1), np.full(len(rows), np.nan)
-    for r, own in enumerate(rows):
-        without = largest_part(np.maximum(halves - half_wins(comparisons, own), 0.0), start)
-        leaders[r], _ = _lead(without)
-        others = np.delete(without, leader)
-        if np.isfinite(without[leader]):
-            gaps[r] = without[leader] - np.nanmax(others)
+    leaders, gaps = np.full(len(raters), -1), np.full(len(raters), np.nan)
+    is_exact = np.zeros(len(raters), dtype=np.bool_)
+    for without in boards.all():
+        rows = slice(without.first, without.first + len(without.theta))
+        leaders[rows], gaps[rows] = _leads(without.theta, leader)
+        is_exact[rows] = without.is_exact
+    for r in _worth_refitting(gap, gaps, is_exact):
+        leaders[[r]], gaps[[r]] = _leads(boards.exactly(r)[None], leader)
+        is_exact[r] = True
     changes = (leaders != leader) & ~(gaps >= -SAME)
-    return LeaveOneOut(names, leader, gap, leaders, gaps, changes)
+    return LeaveOneOut(raters.names, leader, gap, leaders, gaps, changes, is_exact)
+
+
+def _worth_refitting(gap: float, gaps: NDArray[np.float64], is_exact: NDArray[np.bool_]) -> list[int]:
+    """The raters of whom one step doesn't tell whether they change the leader, and those who move it most."""
+    moved = np.abs(gaps - gap)
+    open_ = np.flatnonzero(~is_exact & (np.abs(gaps) <= DOUBT * moved + SAME))
+    most = np.argsort(np.where(np.isfinite(gaps), -moved, 0.0), kind="stable")[:MOST_SHOWN]
+    return sorted({*open_[np.argsort(np.abs(gaps[open_]))][:MOST_REFITS].tolist(), *most[~is_exact[most]].tolist()})
+
+
+def _leads(theta: NDArray[np.float64], leader: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The leaders of boards of shape (k, m), the first among equals, -1 for none; and the gap of ``leader``."""
+    low = np.where(np.isfinite(theta), theta, -np.inf)
+    best = low.max(axis=1)
+    leaders = np.where(np.isfinite(best), np.argmax(low >= best[:, None] - SAME, axis=1), -1)
+    own = theta[:, leader]
+    low[:, leader] = -np.inf
+    others = low.max(axis=1)
+    return leaders, np.where(np.isfinite(own) & np.isfinite(others), own - others, np.nan)
 
 
 def _lead(theta: NDArray[np.float64]) -> tuple[int, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,10 +56,37 @@ def half_wins(comparisons: Comparisons, rows: NDArray[np.int64] | slice = slice(
     return np.asarray((won + lost).reshape(m, m), dtype=np.float64)
 
 
-def rows_by_rater(
-    comparisons: Comparisons, rater: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """The distinct rater codes, ascending, and the rows of each, in the order in which they stand.
+@dataclass(frozen=True)
+class ByRater:
+    """Who cast which of N votes: the R rater codes (ascending), each row's place among them, and the rows in order.
+
+    The rows of rater r are ``order[starts[r] : starts[r + 1]]``, in the order in which they stand.
+    """
+
+    names: NDArray[np.int64]
+    place: NDArray[np.int64]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def n_rows(self) -> NDArray[np.int64]:
+        """How many rows each rater has, shape (R,)."""
+        return np.diff(self.starts)
+
+    def rows(self, r: int) -> NDArray[np.int64]:
+        """The rows of one rater."""
+        return self.order[self.starts[r] : self.starts[r + 1]]
+
+    def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of a value per row over each rater's rows, shape (R,)."""
+        return np.asarray(np.bincount(self.place, weights=values, minlength=len(self)), dtype=np.float64)
+
+
+def rows_by_rater(comparisons: Comparisons, rater: NDArray[np.int64]) -> ByRater:
+    """Each rater's rows.
 
     Raises ``InvalidInputError`` unless there is one whole-number code per vote and there are at least two raters.
     """
@@ -67,8 +97,16 @@ def rows_by_rater(
         raise InvalidInputError("there is no vote")
     if codes.dtype.kind not in "iu":
         raise InvalidInputError("raters must be given as whole numbers, none of them missing")
-    order = np.argsort(codes, kind="stable")
-    names, starts = np.unique(codes[order], return_index=True)
-    if len(names) < 2:
+    found = grouped(codes)
+    if len(found) < 2:
         raise InvalidInputError("with a single rater there are no others to compare with")
-    return names.astype(np.int64), np.split(order, starts[1:])
+    return found
+
+
+def grouped(codes: NDArray[np.int64]) -> ByRater:
+    """The rows of each code, however many codes there are."""
+    names, place = np.unique(codes, return_inverse=True)
+    # Numbers of 16 bits are sorted in one pass over them, which is ten times as quick.
+    order = np.argsort(place.astype(np.uint16) if len(names) <= 1 << 16 else place, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(names)))])
+    return ByRater(names.astype(np.int64), place, order, starts)

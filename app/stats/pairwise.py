@@ -82,6 +82,19 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
+def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Benjamini and Hochberg's (1995, JRSS B 57) adjusted p-values, shape (K,), which bound the share of false claims.
+
+    The k-th smallest of K is multiplied by K / k, made monotone from the largest down: claiming all up to q is wrong in
+    an expected share q of the claims at most, for tests that are independent or positively dependent.
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.minimum.accumulate((p[order] * len(p) / np.arange(1, len(p) + 1))[::-1])[::-1]
+    adjusted = np.empty_like(p, dtype=np.float64)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
 def rank_sets(tests: PairTests, m: int, *, alpha: float = 0.05) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Best and worst rank of each model that the tests leave possible, two arrays of shape (m,), 1 is best.
 

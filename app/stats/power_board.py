@@ -163,6 +163,38 @@ def votes_for_board(
     return leader, everything
 
 
+def votes_for_leader(
+    theta: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    n_votes: float,
+    *,
+    critical: float,
+    power: float = 0.8,
+    df: float = np.inf,
+    seed: int = 0,
+) -> float:
+    """The first number of ``votes_for_board`` at a known critical value, from the leader's m - 1 pairs alone.
+
+    Infinite where another model is rated as high.
+    """
+    _check(covariance, 0.5)
+    theta = _strengths(theta, covariance)
+    if not (np.isfinite(n_votes) and n_votes > 0 and 0 < power < 1 and critical > 0):
+        raise InvalidInputError("votes and critical value must be positive, and the power lie between 0 and 1")
+    top = int(np.argmax(theta))
+    others = np.delete(np.arange(len(theta)), top)
+    gap = theta[top] - theta[others]
+    variance = covariance[top, top] + covariance[others, others] - 2 * covariance[top, others]
+    if not (variance > 0).all():
+        raise InvalidInputError("two models whose difference has no variance cannot be planned for")
+    if not (gap > 0).all():
+        return float("inf")
+    draws = simulate(covariance, df=df, n_draws=DRAWS, seed=seed + 1)
+    lacking = critical * np.sqrt(variance)[:, None] - (draws[top] - draws[others])
+    root = np.quantile((lacking / gap[:, None]).max(axis=0), power, method="higher")
+    return float(n_votes * max(root, 0.0) ** 2)
+
+
 def _quantile(p: float, df: float) -> float:
     return float(stdtrit(df, p) if np.isfinite(df) else ndtri(p))
 

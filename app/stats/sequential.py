@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import betaln, ndtr, ndtri, stdtrit
 
 from app.errors import InvalidInputError
@@ -91,6 +90,8 @@ def _root(function: Callable[[float], float], inside: float, direction: float) -
     reach = 0.25
     while function(inside + direction * reach) <= 0:
         reach *= 2
+    from scipy.optimize import brentq
+
     root = brentq(  # type: ignore[no-untyped-call]
         function, inside, inside + direction * reach, xtol=1e-12, rtol=1e-12
     )
@@ -130,6 +131,20 @@ def normal_half_width(variance: ArrayLike, *, confidence: float = 0.95, tau: flo
     v = np.where(usable, v, 1.0)
     width = np.sqrt(v * (v + tau**2) / tau**2 * (2 * budget + np.log1p(tau**2 / v)))
     return np.where(usable, width, np.inf)
+
+
+def student_half_width(
+    se: NDArray[np.float64], df: float, *, confidence: float = 0.95, tau: float = TAU
+) -> NDArray[np.float64]:
+    """``normal_half_width`` of V = se^2 with the reach of a t with ``df`` degrees of freedom in place of a normal z.
+
+    The z that the width amounts to becomes the t of the same tail, elementwise; the same where ``df`` is infinite.
+    """
+    width = normal_half_width(np.asarray(se, dtype=np.float64) ** 2, confidence=confidence, tau=tau)
+    if np.isinf(df):
+        return width
+    reach = np.divide(width, se, out=np.full_like(width, np.inf), where=np.isfinite(width) & (se > 0))
+    return np.where(np.isfinite(reach), -stdtrit(df, ndtr(-reach)) * se, np.inf)
 
 
 @dataclass(frozen=True)
@@ -179,10 +194,8 @@ def anytime_tests(
     found = contrast_tests(theta, covariance, i, j, df=df)
     is_ready = np.asarray(np.minimum(n_votes[i], n_votes[j]) >= burn_in)
     variance = np.where(is_ready, found.se**2, np.inf)
-    width = normal_half_width(variance, confidence=confidence, tau=tau)
+    width = student_half_width(np.sqrt(variance), df, confidence=confidence, tau=tau)
     if np.isfinite(df):
-        reach = np.divide(width, found.se, out=np.full_like(width, np.inf), where=is_ready & (found.se > 0))
-        width = np.where(np.isfinite(reach), -stdtrit(df, ndtr(-reach)) * found.se, np.inf)
         variance = np.where(is_ready, variance_behind(found.difference, found.p), np.inf)
     looked = np.maximum(anytime_p(normal_log_evidence(found.difference, variance, tau=tau)), found.p)
     p = np.minimum(before, looked)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidInputError
 from app.stats.bootstrap import bootstrap_clusters, bootstrap_votes
-from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance
+from app.stats.cluster import FEW_CLUSTERS, Scores, clustered_covariance, two_way_covariance, vote_meat
 from app.stats.comparisons import NOBODY, Comparisons
 from app.stats.connectivity import unbounded_models, weak_components
 from app.stats.counts import SECOND, TIE, outcome_counts, win_matrix, wins_and_ties
@@ -40,21 +40,25 @@ def clustered(comparisons: Comparisons, by: tuple[str, ...]) -> Covariance:
     tells nothing about others, so that way is left out, and a note says so; with none left, and where the fit is
     bias-reduced, the errors are per vote. Raises ``InvalidInputError`` if the votes name no such clusters.
     """
-    known = {name: _known_codes(comparisons, name) for name in by}
+    for name in by:
+        _known_codes(comparisons, name)
     n_boards = sum(len(group) > 1 for group in weak_components(win_matrix(outcome_counts(comparisons))))
 
     def of(scores: VoteScores) -> Uncertainty:
         if scores.is_reduced:
             return Uncertainty(scores.sandwich, notes=(NO_CLUSTERS,))
-        rows, weight = _separated([code[scores.vote] for code in known.values()], scores.weight)
-        given = {name: _codes(code[scores.vote][rows]) for name, code in known.items()}
+        rows, weight, given = _votes_behind(comparisons, scores, by)
         usable = {name: code for name, code in given.items() if (code != code[0]).any()}
         notes = [ONLY_ONE.format(name) for name in given if name not in usable]
         if not usable:
             return Uncertainty(scores.sandwich, notes=tuple(notes))
         found = _as_cluster_scores(scores, rows, weight)
         if len(usable) == 2:
-            result = two_way_covariance(scores.bread, found, *usable.values(), names=(*usable,))  # type: ignore[arg-type]
+            of_votes = _vote_meat(scores, rows, weight)
+            first, second = usable
+            result = two_way_covariance(
+                scores.bread, found, usable[first], usable[second], names=(first, second), of_votes=of_votes
+            )
         else:
             ((name, code),) = usable.items()
             result = clustered_covariance(scores.bread, found, code, name=name)
@@ -74,6 +78,8 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
     For a check of the sandwich. Raises ``InvalidInputError`` where it cannot be had: with two ways of clustering, with
     effects beside the ratings, or where the votes don't compare all models in both directions.
     """
+    if comparisons.singles is not None:
+        raise InvalidInputError("a bootstrap needs every vote in a row of its own")
     if len(by) > 1:
         raise InvalidInputError("a bootstrap resamples raters or prompts, not both: name one of them")
     wins, tied = wins_and_ties(outcome_counts(comparisons), ties=ties, both_bad=both_bad)
@@ -87,7 +93,7 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
             raise InvalidInputError("a bootstrap is for ratings alone, without position, ties or covariates")
         df, notes = np.inf, list[str]()
         known = _known_codes(comparisons, by[0])[scores.vote] if by else np.zeros(0, dtype=np.int64)
-        rows, weight = _separated([known], scores.weight) if by else (known, scores.weight)
+        rows, weight = _separated([known], scores.weight) if by else (slice(None), scores.weight)
         codes = _codes(known[rows])
         is_single = bool(by) and len(np.unique(codes)) < 2
         if is_single:
@@ -106,22 +112,53 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
     return of
 
 
+def _votes_behind(
+    comparisons: Comparisons, scores: VoteScores, by: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+    """Of every single vote the place of its score, its weight, and its codes by name, no unknown ones like others."""
+    singles = comparisons.singles
+    if singles is None:
+        rows, weight = np.arange(len(scores.vote)), scores.weight
+        known = {name: _known_codes(comparisons, name)[scores.vote] for name in by}
+    else:
+        place = np.full(len(comparisons), -1)
+        place[scores.vote] = np.arange(len(scores.vote))
+        rows, weight = place[singles.row], singles.weight.astype(np.float64)
+        known = {name: _known_codes(comparisons, name) for name in by}
+        if len(scores.vote) < len(comparisons):  # rows that the fit leaves aside, such as ties
+            used = rows >= 0
+            rows, weight, known = rows[used], weight[used], {name: codes[used] for name, codes in known.items()}
+    again, weight = _separated([*known.values()], weight)
+    return rows[again], weight, {name: _codes(codes[again]) for name, codes in known.items()}
+
+
 def _as_cluster_scores(scores: VoteScores, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> Scores:
-    by_a = scores.residual[rows] * weight
-    others = scores.others[rows] * weight[:, None]
+    by_a, others = scores.residual[rows], scores.others[rows]
+    if (weight != 1).any():
+        by_a, others = by_a * weight, others * weight[:, None]
     return Scores(scores.m, scores.first[rows], scores.second[rows], by_a, -by_a, others)
+
+
+def _vote_meat(scores: VoteScores, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``cluster.vote_meat`` of these votes, from how many there are of each score."""
+    squares = None if (weight == 1).all() else weight * weight  # to count alone takes half as long
+    times = np.sqrt(np.bincount(rows, squares, minlength=len(scores.residual)))
+    by_a = scores.residual * times
+    return vote_meat(Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others * times[:, None]))
 
 
 def _separated(
     known: Sequence[NDArray[np.int64]], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows (indices) and their weights, with one of weight 1 for each vote of a row that lacks one of the codes.
+) -> tuple[NDArray[np.int64] | slice, NDArray[np.float64]]:
+    """Which rows (indices, or all), and their weights: one of weight 1 for each vote of a row that lacks a code.
 
     The votes of such a row are of nobody knows whom; as one cluster they would count as one rater's, all alike.
     """
-    lacks = np.logical_or.reduce([codes == NOBODY for codes in known]) & (weight != 1)
+    lacks = weight != 1
+    if lacks.any():
+        lacks &= np.logical_or.reduce([codes == NOBODY for codes in known])
     if not lacks.any():
-        return np.arange(len(weight)), weight
+        return slice(None), weight
     odd = weight[lacks]
     if (odd != np.round(odd)).any():
         raise InvalidInputError(
@@ -146,7 +183,8 @@ def _few(n_clusters: dict[str, int]) -> list[str]:
 
 
 def _known_codes(comparisons: Comparisons, name: str) -> NDArray[np.int64]:
-    codes = comparisons.rater if name == "rater" else comparisons.prompt
+    origin = comparisons.singles or comparisons
+    codes = origin.rater if name == "rater" else origin.prompt
     if codes is None:
         raise InvalidInputError(f"the votes do not say by which {name} they are")
     return np.asarray(codes, dtype=np.int64)

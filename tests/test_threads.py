@@ -1,0 +1,33 @@
+"""Threads for background work: they end when told to, and later work gets new ones."""
+
+from __future__ import annotations
+
+import threading
+
+from app.services import shared_work, threads
+
+
+def test_what_has_begun_is_waited_for_and_what_has_not_is_given_up() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(number: int) -> int:
+        begun.set()
+        go_on.wait(10)
+        return number
+
+    first, second = (threads.submit("tried", 1, wait, number) for number in (1, 2))
+    assert begun.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+    threads.stop()
+    assert first.result(0) == 1 and second.cancelled()
+    assert threads.submit("tried", 1, wait, 3).result(10) == 3
+
+
+def test_a_shared_result_that_was_given_up_is_begun_anew() -> None:
+    go_on = threading.Event()
+    held = [shared_work.begin(("held", i), lambda _say: go_on.wait(10)) for i in range(shared_work.N_THREADS)]
+    queued = shared_work.begin("queued", lambda _say: "first")
+    threading.Timer(0.1, go_on.set).start()
+    threads.stop()
+    assert queued.is_done() and all(one.result() for one in held)
+    assert shared_work.begin("queued", lambda _say: "second").result() == "second"
