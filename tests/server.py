@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from db.engine import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 60
+GONE_PART = re.compile(r"The fragment with id \w+ does not exist anymore")
 STOP_S = 10  # how long the server may take to end after SIGTERM
 
 
@@ -137,9 +139,13 @@ class Server:
             store.close()
 
     def warnings(self) -> list[str]:
-        """The lines of the log that are more than those of the start."""
+        """The lines of the log that are more than those of the start.
+
+        Streamlit notes, as information, that a browser asked once more for a part of a page that has just gone.
+        """
         known = ("Bakeoff  http", "Data     ", "Stop     ", "First admin, one use")
-        return [line for line in self.log.read_text().splitlines() if line.strip() and not line.startswith(known)]
+        lines = [line for line in self.log.read_text().splitlines() if line.strip() and not line.startswith(known)]
+        return [line for line in lines if not GONE_PART.search(line)]
 
 
 def _is_ready(client: httpx.Client) -> bool:

@@ -66,6 +66,15 @@
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(field, text);
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
+  // The field forgets what was written before it was quite there; who has left it meanwhile leaves it once more.
+  function writeAgain(field, key) {
+    const typed = sessionStorage.getItem(key);
+    if (!field.isConnected || !typed || field.value) return;
+    const isLeft = document.activeElement !== field;
+    if (isLeft) field.focus();
+    write(field, typed);
+    if (isLeft) setTimeout(() => field.blur(), 50);
+  }
   function restore(field) {
     const key = keyOf(field);
     if (!key) return;
@@ -75,11 +84,7 @@
       if (draft === null || draft === field.value) return;
       write(field, draft);
       field.focus(); // left again, it is stored
-      // The field forgets what was written before it was quite there.
-      for (const wait of [100, 400, 1600]) setTimeout(() => {
-        const typed = sessionStorage.getItem(key);
-        if (field.isConnected && typed && !field.value) write(field, typed);
-      }, wait);
+      for (const wait of [100, 400, 1600, 5000]) setTimeout(() => writeAgain(field, key), wait);
     } else if (draft === field.value && document.activeElement !== field && document.querySelector('.bo-kept[role="status"]')) {
       sessionStorage.removeItem(key); // the server has it
     }
