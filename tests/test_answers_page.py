@@ -170,11 +170,11 @@ def test_f17_a_reload_keeps_what_was_chosen_in_the_criteria_and_the_vote_stores_
         page.keyboard.press("3")
     expect(row_of(ballot, "Accuracy").get_by_role("radio", name="Tie")).to_be_checked()
     expect(row_of(ballot, "Tone").get_by_role("radio", name="Both bad")).to_be_checked()
-    page.wait_for_function(
-        "() => Object.values(sessionStorage).some((kept) => kept.split(':').length === 3)"
-    )  # both rows
+    both = "() => Object.values(sessionStorage).some((kept) => kept.split(':').length === 3)"
+    page.wait_for_function(both)
     page.reload()
     assert ballot.wait_for_battle() == battle
+    assert page.evaluate(both), page.evaluate("JSON.stringify(sessionStorage)")
     expect(row_of(ballot, "Accuracy").get_by_role("radio", name="Tie")).to_be_checked()
     expect(row_of(ballot, "Tone").get_by_role("radio", name="Both bad")).to_be_checked()
     following = ballot.press("ArrowLeft")

@@ -131,7 +131,7 @@
   }
   // A busy browser shows a choice later than the click that made it.
   const keepSoon = () => [50, 300, 1000].forEach((wait, i) => setTimeout(() => keepChosen(i > 0), wait));
-  let chosenAgain = "", wanted = {};
+  let chosenAgain = "", wanted = {}, again = 0;
   function chooseAgain() {
     if (!document.querySelector('[data-test-script-state="notRunning"]')) chosenAgain = ""; // a new server knows nothing
     const rows = criteria(), token = rows[0]?.token;
@@ -140,7 +140,10 @@
     const kept = Object.keys(sessionStorage).filter((key) => key.startsWith(CHOSEN) && key !== CHOSEN + token);
     if (kept.length > 200) for (const key of kept) sessionStorage.removeItem(key);
     wanted = JSON.parse(sessionStorage.getItem(CHOSEN + token) ?? "{}");
-    for (const wait of [0, 4000, 9000, 20000]) setTimeout(() => chooseMissing(token), wait);
+    chooseMissing(token);
+    clearInterval(again);
+    let left = 80;
+    again = setInterval(() => (--left ? chooseMissing(token) : clearInterval(again)), 500);
   }
   const clickedAt = {};
   function chooseMissing(token) {
