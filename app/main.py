@@ -22,7 +22,7 @@ from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import BakeoffError, ConfigurationError
 from app.jobs import arena, worker
-from app.services import leaderboard, threads
+from app.services import garbage, leaderboard, threads
 from app.services.sign_in import create_first_admin_link
 from app.services.system import prepare_database
 from app.settings import get_settings
@@ -52,6 +52,7 @@ def check_configuration() -> None:
 def warm_up() -> None:
     """Import the ranking methods and SciPy, which takes a second, before the first researcher asks for them."""
     leaderboard.list_methods()
+    garbage.spare_what_is_there()
 
 
 def hide_tokens() -> None:

@@ -17,7 +17,7 @@ from app.errors import BadFileError, RowProblem
 from app.file_rows import PromptRow
 from app.formats import prompts_csv, prompts_jsonl
 from app.formats._registry import read_all
-from app.services.bulk import collected_rarely
+from app.services.garbage import collected_rarely
 from tests.machine import patience
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -58,10 +60,10 @@ class Told(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks a b c".split()]
 told = ctypes.CDLL(None).mallinfo2
 told.restype = Told
-first = bytearray(8 << 20)
+first = bytearray(16 << 20)
 del first
 before = told().hblkhd
-second = bytearray(8 << 20)
+second = bytearray(16 << 20)
 print(told().hblkhd - before)
 """
 
@@ -71,7 +73,20 @@ print(told().hblkhd - before)
 def test_a_large_array_is_the_system_s_again_when_it_is_freed(is_given_back: bool) -> None:
     command = [sys.executable, "-c", ARRAYS.format(is_given_back)]
     outside = int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    assert (outside >= 8 << 20) is is_given_back
+    assert (outside >= 16 << 20) is is_given_back
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads")
+@pytest.mark.parametrize(("given", "n_threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_numpy_spins_in_no_threads_of_its_own_unless_it_is_told_to(given: dict[str, str], n_threads: int) -> None:
+    if n_threads > len(os.sched_getaffinity(0)):
+        pytest.skip("OpenBLAS starts no more threads than there are processors")
+    code = "import app, numpy, os; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | given
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) == n_threads
 
 
 def test_what_is_remembered_is_what_streamlit_would_build() -> None:

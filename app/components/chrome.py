@@ -10,6 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.services import garbage
+
 _FOLDER = Path(__file__).resolve().parents[1] / "assets"
 _VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.*")))).hexdigest()[:12]
 _ASSETS = (
@@ -35,6 +37,7 @@ def warm_up_charts() -> None:
     def load() -> None:
         for name in ("pyarrow", "pandas", "altair"):
             importlib.import_module(name)
+        garbage.spare_what_is_there()
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()
 

@@ -15,7 +15,7 @@ from app.file_rows import GenerationRow, ModelRow
 from app.formats._registry import Renamed, read_all
 from app.services import leak_check, model_files, output_media
 from app.services.attachments import Beside
-from app.services.bulk import collected_rarely
+from app.services.garbage import collected_rarely
 from app.services.generation_rows import (
     REPLACEABLE,
     ModelKey,

@@ -17,7 +17,7 @@ from app.file_rows import PromptRow
 from app.formats._registry import Renamed
 from app.services import attachments, media
 from app.services.attachments import Beside
-from app.services.bulk import collected_rarely
+from app.services.garbage import collected_rarely
 from app.services.media import Taken
 from app.services.prompt_files import messages_of, opened, read_rows
 from app.services.sign_in import actor_id, require

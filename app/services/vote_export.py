@@ -14,7 +14,7 @@ from app.errors import InvalidInputError
 from app.file_rows import Card
 from app.formats._judged import Carries, Unit
 from app.services import hidden_results
-from app.services.bulk import collected_rarely
+from app.services.garbage import collected_rarely
 from app.services.export_manifest import Hashing, Manifest, methods_text
 from app.services.export_rows import Filter, Reading, told_apart
 from app.services.sign_in import require
