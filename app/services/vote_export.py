@@ -14,9 +14,9 @@ from app.errors import InvalidInputError
 from app.file_rows import Card
 from app.formats._judged import Carries, Unit
 from app.services import hidden_results
-from app.services.garbage import collected_rarely
 from app.services.export_manifest import Hashing, Manifest, methods_text
 from app.services.export_rows import Filter, Reading, told_apart
+from app.services.garbage import collected_rarely
 from app.services.sign_in import require
 from app.study import OVERALL, asks_of, flow_of
 from db import experiments, exports

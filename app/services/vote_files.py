@@ -15,8 +15,8 @@ from app.formats._text import shown
 from app.formats._vote_columns import VoteColumns
 from app.formats._vote_texts import has_texts
 from app.services import vote_snapshot, vote_store, vote_texts
-from app.services.garbage import collected_rarely
 from app.services.experiments import free_key, slug
+from app.services.garbage import collected_rarely
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
 from app.services.vote_rows import MOST_PREVIEWED, Hashed, VotesPreview, read_votes
