@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Dialect, Integer, String, cast, func, select, type_coerce
+from sqlalchemy import ColumnElement, Dialect, Integer, String, cast, func, literal_column, select, text, type_coerce
 from sqlmodel import Session
 
 from app.domain import Act, Purpose
@@ -23,27 +23,59 @@ KIND = ("act", "outcome", "criterion", "purpose", "is_staff", "is_a_left")  # fe
 COLUMNS = ("battle", *KIND, "pair", "rater", "prompt", "voted_at", "weight", "dwell_ms")
 
 
-def find_newest(session: Session) -> UUID | None:
-    """The id of the newest row of all votes; ids sort by the time of their making."""
-    found: UUID | None = session.execute(select(vote.c.id).order_by(vote.c.id.desc()).limit(1)).scalar_one_or_none()
-    return found
+class Mark(NamedTuple):
+    """How far a look has read: nothing that comes later has an id up to ``after``, or lies before ``horizon``.
+
+    That is a rowid of SQLite, or a transaction of PostgreSQL. ``place`` is where the database has the row ``vote_id``
+    (its rowid, or the transaction that wrote it): in one that was put back from a backup it is another one.
+    """
+
+    vote_id: UUID
+    place: int
+    horizon: int
+    after: UUID
 
 
-def has_vote(session: Session, *, vote_id: UUID) -> bool:
-    """Whether this row is there; a database put back from a backup has lost its newest ones."""
-    return session.execute(select(vote.c.id).where(vote.c.id == vote_id)).first() is not None
+def find_mark(session: Session, *, settled: UUID) -> Mark | None:
+    """Where a look that begins now ends, None without any vote; rows with ids up to ``settled`` are there for all."""
+    newest = select(vote.c.id, _place(session)).limit(1)
+    if dialect_of(session).name == "sqlite":  # one writer at a time, so rows have their rowids in the order of commits
+        row = session.execute(newest.order_by(text("vote.rowid DESC"))).first()
+        return None if row is None else Mark(row[0], row[1], row[1], min(row[0], settled))
+    horizon = int(session.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")).scalar_one())
+    row = session.execute(newest.order_by(vote.c.id.desc())).first()
+    return None if row is None else Mark(row[0], row[1], horizon, min(row[0], settled))
+
+
+def still_holds(session: Session, mark: Mark) -> bool:
+    """Whether the database still has what had been read, in the same place."""
+    return session.execute(select(_place(session)).where(vote.c.id == mark.vote_id)).scalar() == mark.place
+
+
+def _place(session: Session) -> ColumnElement[int]:
+    is_sqlite = dialect_of(session).name == "sqlite"
+    return literal_column("vote.rowid" if is_sqlite else "vote.xmin::text::bigint", Integer)
+
+
+def _is_later(mark: Mark, dialect: Dialect) -> ColumnElement[bool]:
+    """Whether a row may have come after a look; ids alone don't tell, since long transactions end late."""
+    if dialect.name == "sqlite":
+        return text(f"vote.rowid > {mark.horizon}")  # type: ignore[return-value]
+    # The age of a transaction is how many began since; xmin has the lower half of a transaction's number.
+    begun = text(f"age(vote.xmin) <= age('{mark.horizon % 2**32}'::xid)")
+    return (vote.c.id > mark.after) & begun
 
 
 def stream_columns(
-    session: Session, *, experiment_id: UUID, after: UUID | None = None
+    session: Session, *, experiment_id: UUID, after: Mark | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Batches of rows (``COLUMNS``): ids as 32 hexadecimal digits, ``voted_at`` as text or seconds since 1970.
 
-    Without ``after`` the live votes and skips of an experiment; with it the live rows with a later id, which may be
+    Without ``after`` the live votes and skips of an experiment; with it the live rows that came later, which may be
     the news that an older one was taken back.
     """
     dialect = dialect_of(session)
-    later = vote.c.id > after if after is not None else vote.c.act != Act.UNDO
+    later = vote.c.act != Act.UNDO if after is None else _is_later(after, dialect)
     statement = (
         select(
             _digits(vote.c.battle_id, dialect),

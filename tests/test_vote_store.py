@@ -33,7 +33,9 @@ from app.stats.growing import GrowingRows
 from app.stats.vote_columns import to_comparisons
 from app.study import OVERALL, Asks, Criterion
 from db import experiments
+from db.columns import new_id
 from db.engine import Database, DatabaseUnavailable
+from db.tables import Vote, tables_of
 from tests.studies import jsonl, person, study
 
 ANSWERS = (Answer.LEFT, Answer.RIGHT, Answer.TIE, Answer.BOTH_BAD, Answer.SKIP)
@@ -121,6 +123,50 @@ def test_what_is_read_again_changes_nothing_and_what_is_new_makes_a_new_version(
     assert again is one, "rows of the last minute are read again and are the same"
 
 
+def test_rows_of_a_transaction_that_ends_late_are_read_and_known_ones_are_not(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a row may come later than others with later ids; on SQLite one may be put in with an old id."""
+    study_id, raters = study(n_models=3), [person() for _ in range(3)]
+    ballots = [serving.next_battle(rater) for rater in raters]
+    battles = [ballot.battle.id for ballot in ballots if ballot is not None and ballot.battle is not None]
+    voting.cast_vote(raters[0], battles[0], Answer.TIE)
+    assert len(vote_store.read(study_id).columns) == 1
+    copied = [column.name for column in tables_of(Vote)[0].c if column.name not in ("id", "battle_id")]
+    is_sqlite = store.engine.dialect.name == "sqlite"
+    own = {"id": UUID(int=1 << 80) if is_sqlite else new_id(), "battle": battles[1]}
+    late = store.engine.connect()
+    columns = ", ".join(copied)
+    late.execute(
+        text(f"INSERT INTO vote (id, battle_id, {columns}) SELECT :id, :battle, {columns} FROM vote"),
+        {name: value.hex for name, value in own.items()} if is_sqlite else own,
+    )
+    if is_sqlite:
+        late.commit()
+    voting.cast_vote(raters[2], battles[2], Answer.TIE)
+    seen = watch_reading(monkeypatch)
+    assert len(vote_store.read(study_id).columns) == (3 if is_sqlite else 2)
+    late.commit()
+    late.close()
+    assert in_memory(study_id) == counted(store, study_id)
+    assert len(vote_store.read(study_id).columns) == 3
+    assert sum(seen) <= 3, "the first vote was known"
+
+
+def watch_reading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each later look reads."""
+    read: list[int] = []
+    real = vote_store.vote_columns.stream_columns
+
+    def watched(*args: object, **options: object) -> object:
+        for batch in real(*args, **options):  # type: ignore[arg-type]
+            read.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(vote_store.vote_columns, "stream_columns", watched)
+    return read
+
+
 def test_a_restarted_server_reads_only_what_is_new(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vote_snapshot, "FEWEST", 1)
     monkeypatch.setattr(vote_store, "OVERLAP_MS", 0)
@@ -131,15 +177,7 @@ def test_a_restarted_server_reads_only_what_is_new(store: Database, monkeypatch:
         voting.cast_vote(rater, ballot.battle.id, answer)
     before = in_memory(study_id)
     vote_store.forget()
-    read: list[int] = []
-    real = vote_store.vote_columns.stream_columns
-
-    def watched(*args: object, **options: object) -> object:
-        for batch in real(*args, **options):  # type: ignore[arg-type]
-            read.append(len(batch))
-            yield batch
-
-    monkeypatch.setattr(vote_store.vote_columns, "stream_columns", watched)
+    read = watch_reading(monkeypatch)
     assert in_memory(study_id) == before == counted(store, study_id)
     assert sum(read) == 0
     ballot = serving.next_battle(rater)
@@ -181,7 +219,12 @@ def test_a_snapshot_that_no_longer_holds_is_passed_over(
     elif harm == "cut":
         path.write_bytes(data[: len(data) // 2])
     else:
-        monkeypatch.setattr(vote_snapshot.vote_columns, "has_vote", lambda *_args, **_options: False)
+        with store.read() as session:
+            kept = vote_snapshot.load(session, study_id)
+        assert kept is not None
+        rows = GrowingRows({name: str(column.dtype) for name, column in kept.columns.items()})
+        rows.extend(kept.keys[:1], {name: column[:1] for name, column in kept.columns.items()})
+        vote_snapshot.keep(study_id, kept.mark._replace(place=kept.mark.place + 1), rows, kept.names)
     vote_store.forget()
     assert in_memory(study_id) == counted(store, study_id)
 

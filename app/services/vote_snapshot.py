@@ -23,16 +23,17 @@ from app.settings import get_settings
 from app.stats.growing import GrowingRows
 from db import vote_columns
 from db.engine import Session
+from db.vote_columns import Mark
 
 FEWEST = 50_000  # votes; fewer are read in no time
-FORMAT = 2  # to be raised when the columns change
+FORMAT = 3  # to be raised when the columns change
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What was kept: the rows, the names of their codes, and the id after which rows are to be read anew."""
+    """What was kept: the rows, the names of their codes, and where the look ended that read them."""
 
-    after: UUID
+    mark: Mark
     keys: NDArray[np.uint64]
     columns: Mapping[str, NDArray[Any]]
     names: Mapping[str, tuple[str, ...]]
@@ -43,15 +44,13 @@ def is_worth_keeping(n: int, n_kept: int) -> bool:
     return n >= FEWEST and n > 1.1 * n_kept
 
 
-def keep(
-    experiment_id: UUID, newest: UUID, after: UUID, rows: GrowingRows, names: Mapping[str, tuple[str, ...]]
-) -> None:
+def keep(experiment_id: UUID, mark: Mark, rows: GrowingRows, names: Mapping[str, tuple[str, ...]]) -> None:
     """Write a snapshot; a full disk is no fault of whoever looks at results, so nothing is said of one."""
     arrays: dict[str, Any] = {f"column_{name}": array for name, array in rows.columns().items()}
     arrays |= {
         f"names_{name}": np.array([name.encode() for name in listed], dtype="S") for name, listed in names.items()
     }
-    about = np.array([FORMAT, *_halves(newest), *_halves(after)], dtype=np.uint64)
+    about = np.array([FORMAT, *_halves(mark.vote_id), *_halves(mark.after), mark.place, mark.horizon], dtype=np.uint64)
     path = _path(experiment_id)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +70,12 @@ def load(session: Session, experiment_id: UUID) -> Kept | None:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, BadZipFile):
         return None
-    about = [int(number) for number in arrays.get("about", np.zeros(5, dtype=np.uint64))]
-    newest, after = (UUID(int=(high << 64) | low) for high, low in (about[1:3], about[3:5]))
-    if about[0] != FORMAT or not vote_columns.has_vote(session, vote_id=newest):
+    about = arrays.get("about", np.zeros(1, dtype=np.uint64)).tolist()
+    if about[0] != FORMAT:
+        return None
+    vote_id, after = (UUID(int=(high << 64) | low) for high, low in (about[1:3], about[3:5]))
+    mark = Mark(vote_id, about[5], about[6], after)
+    if not vote_columns.still_holds(session, mark):
         return None
     names = {
         name.removeprefix("names_"): tuple(text.decode() for text in array.tolist())
@@ -81,7 +83,7 @@ def load(session: Session, experiment_id: UUID) -> Kept | None:
         if name.startswith("names_")
     }
     columns = {name.removeprefix("column_"): array for name, array in arrays.items() if name.startswith("column_")}
-    return Kept(after, arrays["keys"], columns, names)
+    return Kept(mark, arrays["keys"], columns, names)
 
 
 def _path(experiment_id: UUID) -> Path:

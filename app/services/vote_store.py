@@ -111,7 +111,7 @@ class _Study:
         self.experiment_id = experiment_id
         self.rows = GrowingRows(KINDS)
         self.codes = {name: Codes() for name in ("pair", "rater", "prompt", "criterion")}
-        self.after: UUID | None = None  # rows with later ids are read the next time
+        self.mark: vote_columns.Mark | None = None  # where the last look ended
         self.version = 0
         self._is_changed = False  # since the columns were handed out last
         self._kinds: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -121,11 +121,11 @@ class _Study:
     def refreshed(self, progress: Progress | None) -> StudyVotes:
         """The votes as the database has them; the caller holds the lock."""
         with database().read() as session:
-            if self.after is None and (kept := vote_snapshot.load(session, self.experiment_id)) is not None:
+            if self.mark is None and (kept := vote_snapshot.load(session, self.experiment_id)) is not None:
                 self._take(kept)
-            newest = vote_columns.find_newest(session)
-            settled = first_of(time.time() * 1000 - OVERLAP_MS)  # rows from before it have been there for all to see
-            if self.after is None:
+            # Rows from before the overlap have been there for all to see.
+            mark = vote_columns.find_mark(session, settled=first_of(time.time() * 1000 - OVERLAP_MS))
+            if self.mark is None or not vote_columns.still_holds(session, self.mark):
                 self._read_all(session, progress)
             else:
                 self._read_since(session)
@@ -134,15 +134,11 @@ class _Study:
                 self.version = next_version()
                 votes = self._votes = self._finished(session)
                 self._is_changed = False
-            self.after = None if newest is None else min(newest, settled)
-        if (
-            vote_snapshot.is_worth_keeping(len(self.rows), self.n_kept)
-            and newest is not None
-            and self.after is not None
-        ):
+            self.mark = mark
+        if mark is not None and vote_snapshot.is_worth_keeping(len(self.rows), self.n_kept):
             self.n_kept = len(self.rows)
             names = {name: codes.names for name, codes in self.codes.items()}
-            vote_snapshot.keep(self.experiment_id, newest, self.after, self.rows, names)
+            vote_snapshot.keep(self.experiment_id, mark, self.rows, names)
         return votes
 
     n_kept = 0  # how many votes the snapshot on disk has
@@ -151,7 +147,7 @@ class _Study:
         self.rows.extend(kept.keys, kept.columns)
         self.rows.settle()
         self.codes = {name: Codes(names) for name, names in kept.names.items()}
-        self.after, self.n_kept = kept.after, len(kept.keys)
+        self.mark, self.n_kept = kept.mark, len(kept.keys)
 
     def _read_all(self, session: Session, progress: Progress | None) -> None:
         self.rows, self._is_changed = GrowingRows(KINDS), True  # what an interrupted look left is read again
@@ -163,7 +159,7 @@ class _Study:
         self.rows.settle()
 
     def _read_since(self, session: Session) -> None:
-        for batch in vote_columns.stream_columns(session, experiment_id=self.experiment_id, after=self.after):
+        for batch in vote_columns.stream_columns(session, experiment_id=self.experiment_id, after=self.mark):
             self._is_changed |= self.rows.put(*self._coded(batch))
 
     def _coded(
