@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from app.services import shared_work, threads
 
@@ -31,3 +36,17 @@ def test_a_shared_result_that_was_given_up_is_begun_anew() -> None:
     threads.stop()
     assert queued.is_done() and all(one.result() for one in held)
     assert shared_work.begin("queued", lambda _say: "second").result() == "second"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is the whole process's")
+def test_heavy_work_gives_way_to_pages_and_so_do_the_threads_that_it_starts() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def inside() -> tuple[int, int]:
+        with ThreadPoolExecutor(1) as beside:
+            return niceness(), beside.submit(niceness).result()
+
+    usual = niceness()
+    assert threads.submit("tried", 1, inside).result(10) == (max(usual, threads.NICENESS),) * 2
+    assert niceness() == usual
