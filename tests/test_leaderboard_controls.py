@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from app.services import experiments, leaderboard, prompt_sets, vote_files
 from app.services.board_view import BY_RATER, PER_VOTE, View
+from tests.studies import jsonl
 from tests.test_leaderboard_page import CONNECTED, column, import_votes, open_page, text_of
 
 pytestmark = [
@@ -62,6 +65,10 @@ def test_days_are_whole_and_in_utc() -> None:
 @pytest.mark.parametrize(
     "address",
     [
+        {"method": "Guessing"},
+        {"scale": "Metres"},
+        {"ties": "maybe"},
+        {"both_bad": "maybe"},
         {"tag.category": "no such"},
         {"since": "yesterday"},
         {"until": "1999-01-01"},
@@ -78,6 +85,25 @@ def test_what_the_address_names_and_is_not_there_is_left_aside(address: dict[str
     at = open_page(study=import_tagged(), **address)
     assert "360 votes" in text_of(at)
     assert len(column(at, "name")) == 2
+    if "chart" not in address:
+        assert re.search("link|address", text_of(at)), "it is said that something was left aside"
+
+
+def test_ties_and_both_bad_count_or_are_left_out_as_the_address_says() -> None:
+    votes = {"left": "Ash", "right": "Birch"}
+    told = [("left", 30), ("right", 10), ("tie", 40), ("both_bad", 20)]
+    rows = [{**votes, "winner": winner, "rater": f"r{i % 12}"} for winner, n in told for i in range(n)]
+    key = vote_files.import_votes(None, jsonl(*rows), title="Many ties").key
+    addresses: list[dict[str, str]] = [{}, {"both_bad": "drop"}, {"ties": "drop"}, {"ties": "drop", "both_bad": "drop"}]
+    # Odds of 60:40, 50:30 and 30:10 of a decisive vote, a tie being half a win for each.
+    gaps = [173.7 * np.log(odds) for odds in (60 / 40, 50 / 30, 30 / 10, 30 / 10)]
+    for address, gap in zip(addresses, gaps, strict=True):
+        at = open_page(study=key, **address)
+        first, second = (float(said.split()[0]) for said in column(at, "rating"))
+        assert first - second == pytest.approx(gap, abs=2)
+    at = open_page(study=key)
+    next(box for box in at.selectbox if box.label == "Ties").select("drop").run()
+    assert at.query_params["ties"] in ("drop", ["drop"])
 
 
 def test_a_choice_without_votes_says_so_and_shows_no_board() -> None:

@@ -74,6 +74,11 @@ def test_the_interval_is_the_one_that_was_computed(interval: str, said: str, uns
     assert unsaid not in text.partition("**Remarks")[0]
 
 
+def test_intervals_that_a_bootstrap_could_not_give_are_not_called_so() -> None:
+    said = text_of(VOTES, View(interval="bootstrap", position=True))
+    assert "Poisson" not in said and "sandwich over single votes" in said
+
+
 def test_numbers_are_those_of_the_votes() -> None:
     said = text_of(VOTES)
     assert "has 120 votes by 12 raters on 3 models." in said

@@ -18,6 +18,7 @@ from app.errors import NotAllowedError
 from app.ranking import bradley_terry
 from app.services import (
     quality,
+    quality_balance,
     rater_board,
     rater_checks,
     rater_exclusion,
@@ -32,7 +33,7 @@ from app.services.vote_store import StudyVotes
 from db import output_lengths
 from db.engine import Database
 from tests.conftest import ROOT
-from tests.studies import contrary_votes, person, study
+from tests.studies import contrary_votes, jsonl, person, study
 from tests.tester import html_of, sign_in_as, text_of
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
@@ -229,6 +230,15 @@ def test_skips_chances_and_new_votes_are_in_the_next_numbers(store: Database) ->
     assert 1 <= shown.propensities.effective <= 11
     assert shown.met.sum() / 2 == 11
     assert shown.pairs.n == 3
+
+
+def test_a_model_whose_name_begins_a_formula_is_no_formula_in_the_file_of_pairs(store: Database) -> None:
+    row = {"left": "=cmd()", "right": "B", "winner": "left"}
+    study_id = vote_files.import_votes(None, jsonl(row), title="Named").experiment_id
+    read = vote_store.read(study_id)
+    while (shown := quality.ask_part(read, Slice(), everything(read), "balance")) is None:
+        time.sleep(0.01)
+    assert quality_balance.write_pairs_shown(shown).decode().splitlines()[1] == "'=cmd(),B,1,1,0,0"
 
 
 def test_the_service_of_checks_refuses_raters(store: Database) -> None:

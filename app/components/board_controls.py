@@ -35,6 +35,9 @@ INTERVALS = {
     PER_VOTE: "every vote alone",
     BOOTSTRAP: "bootstrap",
 }
+TIES = {"half": "count", "drop": "left out"}
+BOTH_BAD = {"tie": "counts as a tie", "drop": "left out"}
+TIES_HELP = "A tie is half a win for each side, or an outcome of its own where the method has one."
 POSITION_HELP = "Estimate how much standing on the left helps, and rate the models as if nobody stood there."
 STYLE_HELP = (
     "Rate the models as if outputs were of one length with as many headings, lists and bold words: what people prefer "
@@ -67,7 +70,7 @@ def choose(votes: StudyVotes, criteria: Mapping[str, str], *, is_long: bool) -> 
     """What the controls and the address say."""
     if not len(votes.columns):
         return Asked(View())
-    notes = slice_form.list_unknown(criteria)
+    notes = [*slice_form.list_unknown(criteria), *_list_unknown(votes)]
     criterion = slice_form.choose_criterion(criteria)
     method = _choose_method()
     scale = ELO if method == "win_rate" else _choose_scale()
@@ -90,11 +93,31 @@ def address_of(study: str, votes: StudyVotes, asked: Asked) -> dict[str, str]:
         "find": asked.find,
         "interval": "" if view.interval == AUTO else view.interval,
         "zero": view.anchor,
+        "ties": "" if view.ties == "half" else view.ties,
+        "both_bad": "" if view.both_bad == "tie" else view.both_bad,
         "position": "true" if view.position else "",
         "style": "true" if view.style else "",
     }
     of_votes = slice_form.address_of(votes, view.slice, without_flagged=view.without_flagged)
     return {name: value for name, value in every.items() if value} | of_votes
+
+
+def _list_unknown(votes: StudyVotes) -> list[str]:
+    """What to say where the address names a method, scale, order or the like that there is none of."""
+    known = {
+        "method": ("Method", method_labels().values()),
+        "scale": ("Scale", SCALES),
+        "sort": ("Sorted by", board.SORTS),
+        "interval": ("Intervals", INTERVALS),
+        "zero": ("Zero of the scale", ("", *votes.models)),
+        "ties": ("Ties", TIES),
+        "both_bad": ("Both bad", BOTH_BAD),
+    }
+    return [
+        f"What this link says for {label} isn't there, so the usual is shown."
+        for name, (label, values) in known.items()
+        if address.is_unknown(dict.fromkeys(values, ""), name=name)
+    ]
 
 
 def _choose_method() -> str:
@@ -134,6 +157,9 @@ def _choose_more(votes: StudyVotes, method: str) -> dict[str, Any]:
     if method != "win_rate":
         anchors = {MEAN: "the mean of all models"} | {name: name for name in votes.models}
         found["anchor"] = address.choose("Zero of the scale", anchors, name="zero")
+    found["ties"] = address.choose("Ties", TIES, name="ties", help_=TIES_HELP)
+    if method != "both_bad":
+        found["both_bad"] = address.choose("Both bad", BOTH_BAD, name="both_bad")
     if can_fit_position(plugin):
         found["position"] = st.toggle(
             "Without the left side's advantage", help=POSITION_HELP, key="position", bind="query-params"

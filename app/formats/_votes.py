@@ -52,7 +52,7 @@ EXPORTED = (
     "guess_left",
     "guess_right",
 )
-WINNER, RATER = ("winner", "outcome"), ("rater", "worker", "judge", "evaluation_session_id")
+WINNER, RATER = ("winner", "outcome"), ("rater", "worker", "judge", "judge_hash", "evaluation_session_id")
 PROMPT, TIME = ("prompt_id", "question_id", "prompt"), ("voted_at", "timestamp", "tstamp")
 KAGGLE = {"winner_model_a": Outcome.MODEL_A, "winner_model_b": Outcome.MODEL_B, "winner_tie": Outcome.TIE}
 # What a row may say beside the bare vote that changes what becomes of it.

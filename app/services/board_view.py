@@ -63,11 +63,11 @@ def find_method(method: str) -> ModuleType:
 def needs_votes(view: View, method: ModuleType) -> bool:
     """Whether a view asks for each vote and not only for how many of a kind there are."""
     of_method = bool(method.NEEDS_ORDER) or bool(getattr(method, "NEEDS_RATERS", False))
-    return of_method or _is_bootstrap(view, method)
+    return of_method or is_resampled(view, method)
 
 
-def _is_bootstrap(view: View, method: ModuleType) -> bool:
-    """Whether the intervals are to be resampled, which knows of ratings alone."""
+def is_resampled(view: View, method: ModuleType) -> bool:
+    """Whether the intervals are a bootstrap's, which knows of ratings alone: not of what else is fitted with them."""
     return view.interval == BOOTSTRAP and can_cluster(method) and not (view.position or view.style)
 
 
@@ -85,7 +85,7 @@ def rank(view: View, comparisons: Comparisons, votes: VoteColumns) -> Ranked:
         method=view.method,
         ties=view.ties,
         both_bad=view.both_bad,
-        interval=BOOTSTRAP if _is_bootstrap(view, method) else "sandwich",
+        interval=BOOTSTRAP if is_resampled(view, method) else "sandwich",
         cluster=by,
         position=view.position,
         covariates=comparisons.covariate_names,
@@ -93,7 +93,7 @@ def rank(view: View, comparisons: Comparisons, votes: VoteColumns) -> Ranked:
     )
     ranking: Ranking = method.rank(comparisons, **method_arguments(options, method, comparisons))
     notes = [*_notes(view, method, votes), *_of_form(ranking, view.confidence)]
-    if view.interval == BOOTSTRAP and can_cluster(method) and not _is_bootstrap(view, method):
+    if view.interval == BOOTSTRAP and can_cluster(method) and not is_resampled(view, method):
         notes.append("A bootstrap is for ratings alone, so these intervals are of every vote alone.")
     if view.anchor:
         from app.services.ranking_file import anchored  # noqa: PLC0415 - it reads files by Arrow, 40 MB

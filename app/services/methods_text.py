@@ -6,7 +6,7 @@ import math
 
 from app import __version__
 from app.domain import ExperimentStatus
-from app.services.board_view import BOOTSTRAP, find_method
+from app.services.board_view import find_method, is_resampled
 from app.services.leaderboard import Board
 from app.services.method_words import (
     cited,
@@ -218,7 +218,7 @@ def _errors(board: Board) -> list[str]:
     method = board.ranking.method
     if method == "crowd_bt":
         return ["Standard errors are those of the model at the mode of the posterior."]
-    if board.view.interval == BOOTSTRAP and can_cluster(find_method(method)):
+    if is_resampled(board.view, find_method(method)):
         return [f"Standard errors are from {N_REPLICATES:,} Poisson bootstraps of single votes."]
     if board.clusters and _is_t(board):
         counts = board.sliced.votes.n_clusters if board.sliced else {}

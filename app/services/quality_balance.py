@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from app.formats._csv import guarded
 from app.services.vote_store import StudyVotes
 from app.stats.comparisons import SIDE_UNKNOWN
 from app.stats.vote_columns import UNKNOWN, VoteColumns
@@ -129,5 +130,5 @@ def write_pairs_shown(balance: Balance) -> bytes:
     unknown = balance.unknown + balance.unknown.T
     for i, j in zip(*(side.tolist() for side in np.triu_indices(len(balance.models), 1)), strict=True):
         counts = (balance.met[i, j], balance.shown[i, j], balance.shown[j, i], unknown[i, j])
-        writer.writerow((balance.models[i], balance.models[j], *(int(count) for count in counts)))
+        writer.writerow((guarded(balance.models[i]), guarded(balance.models[j]), *(int(count) for count in counts)))
     return stream.getvalue().encode()
