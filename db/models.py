@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy import Row, String, case, cast, delete, func, insert, select, update
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -280,3 +280,22 @@ def of_one_setting(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     # Of equal counts the last one added wins: rows come oldest first.
     chosen = {model_id: max(reversed(found.items()), key=lambda item: item[1])[0] for model_id, found in counts.items()}
     return [row for row in rows if row.settings_hash == chosen[row.model_id]]
+
+
+def list_sole_outputs(session: Session, *, prompt_set_id: UUID, model_ids: Collection[UUID]) -> list[Row[Any]]:
+    """Rows (prompt_id, model_id, id) of outputs that are the only one of their model for their prompt in this set."""
+    of_one = (generation.c.prompt_id, generation.c.model_id)
+    # One row in each group, so that the smallest id is its own; PostgreSQL has no smallest UUID.
+    first = func.min(cast(generation.c.id, String)).label("id")
+    rows = session.execute(
+        select(*of_one, first)
+        .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
+        .where(
+            prompt.c.prompt_set_id == prompt_set_id,
+            generation.c.model_id.in_(list(model_ids)),
+            generation.c.status == GenerationStatus.OK,
+        )
+        .group_by(*of_one)
+        .having(func.count() == 1)
+    )
+    return list(rows)

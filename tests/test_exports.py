@@ -24,7 +24,17 @@ from app.errors import InvalidInputError, NotAllowedError, NotFoundError
 from app.formats import votes_csv, votes_jsonl, votes_parquet
 from app.formats._registry import read_all
 from app.formats._votes import EXPORTED
-from app.services import export_preview, rater_board, serving, vote_export, vote_files, vote_store, voting
+from app.services import (
+    export_preview,
+    generations,
+    prompt_sets,
+    rater_board,
+    serving,
+    vote_export,
+    vote_files,
+    vote_store,
+    voting,
+)
 from app.services.vote_export import Wanted
 from db.engine import Database
 from db.tables import Account, Battle, Generation, Vote, tables_of
@@ -153,6 +163,27 @@ def test_texts_that_are_not_stored_are_counted_or_left_open(store: Database) -> 
     assert export(id_, "comparisons_sides")[0].left_out == {"no_sides": 2}
     preview = export_preview.preview_export(None, id_, Wanted("helpsteer3"))
     assert (preview.n_votes, preview.lines) == (0, ()) and preview.left_out["no_texts"] == 2
+
+
+def test_votes_on_stored_prompts_judged_the_only_output_that_each_model_has_for_them(store: Database) -> None:
+    prompts = prompt_sets.import_prompts(
+        None, jsonl(*({"id": f"q{i}", "prompt": f"Ask {i}?"} for i in range(3))), name="Q"
+    )
+    outputs = [{"prompt_id": f"q{i}", "model": name, "output": f"{name} {i}"} for i in range(3) for name in "xy"]
+    outputs.append({"prompt_id": "q1", "model": "y", "output": "y 1 again", "sample": 1})
+    outputs = [row for row in outputs if row["output"] != "x 2"]  # nothing of x for the third
+    generations.import_generations(None, jsonl(*outputs), prompt_set_id=prompts.id)
+    told = ["x y q0 model_b", "y x q0 model_b", "x y q1 model_a", "x y q2 model_a"]
+    rows = [dict(zip(("model_a", "model_b", "prompt_id", "winner"), row.split(), strict=True)) for row in told]
+    done = vote_files.import_votes(None, jsonl(*rows), title="Brought", prompt_set_id=prompts.id)
+    assert (done.n_votes, done.n_told) == (4, 2)
+    manifest, data = export(done.experiment_id, "trl_preference")
+    assert [(row["prompt"], row["chosen"], row["rejected"]) for row in lines(data)] == [
+        ("Ask 0?", "y 0", "x 0"),
+        ("Ask 0?", "x 0", "y 0"),
+    ]
+    assert manifest.left_out == {"no_texts": 2}
+    assert export_preview.preview_export(None, done.experiment_id, Wanted("trl_preference")).n_votes == 2
 
 
 def test_an_output_with_media_is_in_no_format_of_texts(store: Database) -> None:

@@ -10,16 +10,17 @@ from uuid import UUID
 
 from app.domain import Answer, BlindBattle, GenerationStatus, Identity, Purpose, Role
 from app.errors import NotFoundError
-from app.services import rater_board
+from app.services import rater_board, vote_origin
 from app.services.shown import blind
 from app.services.sides import to_answer
 from app.services.sign_in import require
 from app.services.vote_store import StudyVotes
 from app.study import OVERALL, Remarks, remarks_of
-from db import explore
+from db import experiments, explore
 from db.engine import Row, Session, database
 from db.screens import Content
 
+_FOUND = "The votes came from a file; this is the output that is stored for the prompt."
 NO_PARTS: list[dict[str, Any]] = [{"type": "text", "text": ""}]
 
 
@@ -72,12 +73,13 @@ def read_battles(actor: Identity | None, study: StudyVotes, battles: Sequence[UU
         said: dict[UUID, dict[str, Row]] = {}
         for vote in explore.list_votes(session, battle_ids=battles):
             said.setdefault(vote.battle_id, {})[vote.criterion] = vote
-        shows = explore.get_shows(session, experiment_id=study.experiment_id)
+        of_study = experiments.get_experiment(session, experiment_id=study.experiment_id)
         labels = _labels(study)
         models = {id_: (row.model_a_id, row.model_b_id) for id_, row in rows.items() if row.model_a_id is not None}
         outputs = _missing_outputs(session, rows, models)
     numbers = dict(zip(study.raters, rater_board.numbers(study).tolist(), strict=True))
-    context = _Context(labels, models, outputs, shows, numbers, _has_times(study))
+    is_found = vote_origin.is_file_without_texts(of_study.stop_reason)
+    context = _Context(labels, models, outputs, of_study.shows, numbers, _has_times(study), is_found)
     return [context.seen(rows[id_], said[id_]) for id_ in battles if id_ in rows and OVERALL in said.get(id_, {})]
 
 
@@ -123,6 +125,7 @@ class _Context:
     shows: Mapping[str, Any]
     numbers: Mapping[str, int]
     has_times: bool
+    is_found: bool  # the file of the votes doesn't name outputs, so these were looked up by prompt and model
 
     def seen(self, row: Row, said: Mapping[str, Row]) -> SeenBattle:
         overall = said[OVERALL]
@@ -164,12 +167,13 @@ class _Context:
         label = self.labels.get(model, "A model that is gone")
         if own is not None:
             status = row.status_a if place == 0 else row.status_b
-            return own or NO_PARTS, Side(label, has_output=bool(own), note=status_note(status))
+            return own or NO_PARTS, Side(
+                label, has_output=bool(own), note=status_note(status) or _FOUND * self.is_found
+            )
         stored = self.outputs.get((row.prompt_id, model))
         if stored is None or not stored.parts:
             return NO_PARTS, Side(label, has_output=False)
-        note = "The votes came from a file; this is the output that is stored for the prompt."
-        return stored.parts, Side(label, has_output=True, note=note)
+        return stored.parts, Side(label, has_output=True, note=_FOUND)
 
 
 def _expected(known: str, *, is_a_left: bool) -> Answer:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
 from app.domain import Kind
+from app.services import vote_origin
 from app.services.export_rows import REASONS
 from app.study import Flow, flow_of
 
@@ -97,7 +98,7 @@ def methods_text(experiment: Any, n_models: int) -> str:
         f"Two of {n_models} models' outputs {asked} were shown side by side without names; raters chose left, right, "
         "tie or both bad.",
     ]
-    if experiment.stop_reason.startswith("These votes came from a file"):
+    if vote_origin.is_file(experiment.stop_reason):
         sentences = [
             "These votes were cast elsewhere and came as a file; how they were gathered is not known to Bakeoff."
         ]

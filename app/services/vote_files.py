@@ -14,13 +14,13 @@ from app.errors import BadFileError, InvalidInputError, RowProblem
 from app.formats._text import shown
 from app.formats._vote_columns import VoteColumns
 from app.formats._vote_texts import has_texts
-from app.services import vote_snapshot, vote_store, vote_texts
+from app.services import vote_origin, vote_snapshot, vote_store, vote_texts
 from app.services.experiments import free_key, slug
 from app.services.garbage import collected_rarely
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
 from app.services.vote_rows import MOST_PREVIEWED, Hashed, VotesPreview, read_votes
-from app.services.vote_storing import Outputs, Target, check_totals, store_rows
+from app.services.vote_storing import Outputs, Target, check_totals, find_outputs, store_rows
 from app.study import OVERALL, Asks, Criterion, to_json
 from db import audit, experiments, imports, models, prompts
 from db.columns import new_id
@@ -88,7 +88,7 @@ def import_votes(
     with database().read() as session:
         _check_models(_known_models(session, found))
     is_simulated = is_simulated or found.is_simulated
-    origin = f"These votes came from a file{_WITH_TEXTS if with_texts else ''} (SHA-256 {hashed.hexdigest()[:16]})."
+    origin = vote_origin.tell_file(hashed.hexdigest(), with_texts=with_texts)
     study = _Study(title, origin, prompt_set_id, prompt_ids or {}, is_simulated)
     if not with_texts:
         return _ready(_store_study(actor, found, study))
@@ -109,9 +109,6 @@ def _ready(done: VoteImport) -> VoteImport:
     return done
 
 
-_WITH_TEXTS = ", with their texts"
-
-
 @dataclass(frozen=True, slots=True)
 class _Study:
     """What a file of votes becomes, beside its votes."""
@@ -122,7 +119,6 @@ class _Study:
     prompt_ids: Mapping[str, UUID]
     is_simulated: bool
     outputs: Outputs | None = None
-    n_told: int = 0
 
 
 def _with_texts(actor: Identity | None, found: VoteColumns, texts: vote_texts.Found, study: _Study) -> _Study:
@@ -140,7 +136,6 @@ def _with_texts(actor: Identity | None, found: VoteColumns, texts: vote_texts.Fo
         prompt_set_id=done.prompt_set_id,
         prompt_ids={row.id: id_ for row, id_ in zip(texts.prompts, done.prompt_ids, strict=True)},
         outputs=Outputs(done.output_ids, texts.output_a, texts.output_b),
-        n_told=texts.count_told(found),
     )
 
 
@@ -171,11 +166,17 @@ def _store_study(actor: Identity | None, found: VoteColumns, study: _Study) -> V
             stop_reason=study.origin,
         )
         experiments.set_arms(session, experiment_id=experiment.id, model_ids=model_ids.values())
-        target = Target(experiment.id, model_ids, study.prompt_ids, now, study.is_simulated, study.outputs)
+        outputs = study.outputs
+        if outputs is None and study.prompt_set_id is not None:
+            outputs = find_outputs(
+                session, found, prompt_set_id=study.prompt_set_id, prompt_ids=study.prompt_ids, model_ids=model_ids
+            )
+        target = Target(experiment.id, model_ids, study.prompt_ids, now, study.is_simulated, outputs)
         store_rows(session, found, target)
+        n_told = 0 if outputs is None else outputs.count_told(found)
         details = {"n_votes": n_votes, "n_models": len(model_ids), "n_raters": n_raters}
         _log(session, actor, "vote.import", experiment.key, now, details)
-    return VoteImport(experiment.id, experiment.key, n_votes, n_raters, len(model_ids), n_told=study.n_told)
+    return VoteImport(experiment.id, experiment.key, n_votes, n_raters, len(model_ids), n_told=n_told)
 
 
 def _asked(found: VoteColumns) -> Asks:

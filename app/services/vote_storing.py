@@ -19,7 +19,7 @@ from app.services import vote_own
 from app.services.export_kept import pseudonym
 from app.stats.comparisons import MISSING, OUTCOMES, SIDE_UNKNOWN
 from app.study import DONT_KNOW, OVERALL, Remarks, remark_columns
-from db import experiments, imports
+from db import experiments, imports, models
 from db.columns import new_id
 from db.engine import Session
 from db.imports import Coded, Column, Each, Ids, Times
@@ -37,6 +37,31 @@ class Outputs:
     ids: Sequence[UUID]
     a: NDArray[np.int32]
     b: NDArray[np.int32]
+
+    def count_told(self, votes: VoteColumns) -> int:
+        """How many of these votes have both."""
+        is_told = votes.is_counted & (self.a != MISSING) & (self.b != MISSING)
+        return int(votes.weight[is_told].sum(dtype=np.int64))
+
+
+def find_outputs(
+    session: Session,
+    votes: VoteColumns,
+    *,
+    prompt_set_id: UUID,
+    prompt_ids: Mapping[str, UUID],
+    model_ids: Mapping[str, UUID],
+) -> Outputs:
+    """What votes on stored prompts judged: the output of each model, where it has just one for the prompt."""
+    prompt = {id_: i for i, name in enumerate(votes.prompts) if (id_ := prompt_ids.get(name)) is not None}
+    model = {model_ids[name]: i for i, name in enumerate(votes.models)}
+    ids: list[UUID] = []
+    places = np.full((len(votes.prompts) + 1, len(votes.models)), MISSING, dtype=np.int32)  # the last row is no prompt
+    for row in models.list_sole_outputs(session, prompt_set_id=prompt_set_id, model_ids=model_ids.values()):
+        if row.prompt_id in prompt:
+            places[prompt[row.prompt_id], model[row.model_id]] = len(ids)
+            ids.append(UUID(str(row.id)))
+    return Outputs(ids, places[votes.prompt, votes.model_a], places[votes.prompt, votes.model_b])
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,6 @@ class Found:
     output_a: NDArray[np.int32]
     output_b: NDArray[np.int32]
 
-    def count_told(self, votes: VoteColumns) -> int:
-        """How many of these votes, whose texts these are, have them."""
-        return int(votes.weight[votes.is_counted & (self.prompt != MISSING)].sum(dtype=np.int64))
-
 
 @dataclass(frozen=True, slots=True)
 class Stored:
