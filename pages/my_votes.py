@@ -12,7 +12,7 @@ from app.components import ballot, chrome, content, criteria, links, rows, sessi
 from app.components import own_votes as own_list
 from app.components.page import Page
 from app.domain import Answer, Role
-from app.errors import BakeoffError, NotFoundError
+from app.errors import BakeoffError, NotFoundError, VoteRefusedError
 from app.services import own_votes, remarks
 from app.services.shown import get_shown
 from app.study import Criterion
@@ -92,6 +92,9 @@ def _show_battle(wanted: str) -> None:
         given, battle = remarks.get_given(rater, token), get_shown(rater, token)
     except (NotFoundError, ValueError):
         chrome.show_notice("Not found", "There is no such vote of yours.")
+        return
+    except VoteRefusedError as error:
+        chrome.show_notice("Not shown any more", str(error))
         return
     own_list.show_given(given)
     content.show_battle(battle)

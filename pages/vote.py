@@ -38,6 +38,8 @@ def cast(token: str, answer: str, drawn_at: datetime, asked: Sequence[Criterion]
     if receipt == Receipt.SAVED:
         strip.begin(token, Answer(answer))
         session.flash("Skipped" if answer == Answer.SKIP else "Saved", "saved")
+    elif not strip.is_about(token):  # a second press in this tab needs no word: what was saved stands there
+        session.flash("Already saved in another tab; the first answer to that pair stands")
 
 
 def undo() -> None:
@@ -116,6 +118,7 @@ def _show_ballot() -> None:
     if served is None:
         if arena.has_arena(session.require(Role.RATER)):
             links.go_to("arena")
+        session.show_flash()  # the study of the last pair may have ended before the answer came
         chrome.show_notice("Nothing to rate right now", "No study is running. Come back with your link later.")
         return
     if served.step is not None:

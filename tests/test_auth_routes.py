@@ -247,6 +247,9 @@ def test_every_answer_carries_the_security_headers(anybody: Browser, path: str) 
     policy = dict(part.split(" ", 1) for part in response.headers["content-security-policy"].split("; "))
     assert policy["script-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
+    assert policy["default-src"] == "'self'"
+    assert policy["img-src"] == "'self' data: blob:"
+    assert not any("https:" in value for value in policy.values()), "an image in an answer would call its maker's host"
     assert not any("http:" in value or "*" in value or "unsafe-eval" in value for value in policy.values())
 
 

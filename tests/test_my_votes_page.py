@@ -11,10 +11,12 @@ from streamlit.testing.v1 import AppTest
 from app.domain import Answer, Identity, Role
 from app.services import experiments, own_votes, remarks, serving, sign_in, voting
 from app.study import Asks, Criterion
+from db.engine import database
 from tests.conftest import ROOT
 from tests.stored import fresh_database
 from tests.studies import study
 from tests.test_manage_pages import press, said
+from tests.test_withdrawn import withdraw
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
 
@@ -129,6 +131,20 @@ def test_a_change_that_comes_after_the_end_is_refused_in_words_and_nothing_chang
     experiments.stop_experiment(None, study_id, reason="enough")
     press(at, "Tie")
     assert "This study has ended" in said(at) and answers(rater) == [Answer.LEFT]
+
+
+def test_a_pair_of_which_an_output_was_withdrawn_is_not_shown_again_and_its_vote_stays() -> None:
+    study()
+    rater, cookie = signed_in()
+    ballot = serving.next_battle(rater)
+    assert ballot is not None and ballot.battle is not None
+    [battle] = vote(rater, Answer.LEFT)
+    withdraw(database(), ballot.battle.left)
+    at = opened(cookie, battle)
+    assert "One of the two answers was withdrawn" in said(at)
+    assert ballot.battle.left not in said(at) and ballot.battle.right not in said(at)
+    [one] = own_votes.list_own_votes(rater)
+    assert (one.left, one.right, one.answer) == (own_votes.WITHDRAWN, own_votes.WITHDRAWN, Answer.LEFT)
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "no id", "somebody else's", "one that is open"])

@@ -21,6 +21,7 @@ from app.domain import Answer, Identity, Part, Receipt, utc_now
 from app.errors import BadFileError, InvalidInputError, TooEarlyError
 from app.services import experiments, generation_files, generations, media, output_media, prompt_sets, serving, voting
 from app.services.film import clean_film
+from app.services.shown import get_shown
 from app.services.sound import clean_sound
 from db import battles
 from db.engine import database
@@ -148,8 +149,10 @@ def test_both_sides_with_sound_are_to_be_played() -> None:
     models = [row.id for row in generations.list_models(None)]
     experiment = experiments.create_experiment(None, title="Hear", prompt_set_id=one.id, model_ids=models)
     experiments.start_experiment(None, experiment)
-    ballot = serving.next_battle(person(experiment_id=experiment))
+    rater = person(experiment_id=experiment)
+    ballot = serving.next_battle(rater)
     assert ballot is not None and ballot.battle is not None and ballot.battle.must_play
+    assert not get_shown(rater, ballot.battle.id).must_play, "looked at again, nothing waits for it"
 
 
 def films(*lengths_ms: int) -> tuple[Identity, UUID, UUID]:

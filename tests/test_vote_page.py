@@ -152,6 +152,25 @@ def test_a_double_click_is_one_vote(ballot: BallotPage, delay_ms: int) -> None:
     assert_one_vote(ballot, first, "left")
 
 
+def test_a_double_click_is_one_vote_where_answers_count_at_once(ballot: BallotPage) -> None:
+    """No dwell holds the second press back, which would fall on the next pair."""
+    first = ballot.battle
+    box = ballot.answer("Left is better").bounding_box()
+    assert box is not None
+    ballot.page.mouse.dblclick(box["x"] + 20, box["y"] + 15, delay=150)
+    following = ballot.wait_for_battle(other_than=first)
+    ballot.page.wait_for_timeout(500)
+    assert ballot.battle == following
+    assert acts(ballot.server, first) == [(first, "vote", "left")]
+
+
+def test_enter_held_down_is_one_vote_where_answers_count_at_once(ballot: BallotPage) -> None:
+    first = ballot.battle
+    ballot.answer("Left is better").focus()
+    ballot.hold("Enter", milliseconds=1500)
+    assert acts(ballot.server, first) == [(first, "vote", "left")]
+
+
 @strict
 @pytest.mark.parametrize(("script", "key"), [("ours", "ArrowLeft"), ("blocked", "ArrowLeft"), ("blocked", "s")])
 def test_a_key_held_down_is_one_act(ballot: BallotPage, script: str, key: str) -> None:
@@ -212,7 +231,9 @@ def test_the_same_battle_in_two_tabs_takes_one_vote_and_both_go_on_together(ball
     second = ballot.press("ArrowLeft")
     assert other.battle == first
     assert other.press("ArrowRight") == second
-    expect(other.page.get_by_role("status")).to_have_text("1 vote")
+    expect(other.page.get_by_role("status")).to_have_text(
+        "Already saved in another tab; the first answer to that pair stands · 1 vote"
+    )
     assert acts(ballot.server, first) == [(first, "vote", "left")]
 
 

@@ -25,6 +25,16 @@
     document.querySelector(`:is(.st-key-bar, .st-key-arena-bar, .st-key-tools, .st-key-strip) [class*="st-key-${acts[key]}"] button:enabled`)?.click();
   }, true);
 
+  // The second press of a double click, and Enter or Space held down, would answer the next pair, which nobody has read.
+  addEventListener("click", (event) => {
+    if (event.detail < 2 || !event.target.closest?.(".st-key-bar")) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, true);
+  addEventListener("keydown", (event) => {
+    if (event.repeat && ["Enter", " "].includes(event.key) && event.target.closest?.(".st-key-bar")) event.preventDefault();
+  }, true);
+
   // The criteria: 1 to 4 answer the row that has the focus, else the first without an answer. Arrows move within a row.
   const ROWS = ":is(.st-key-criteria, .st-key-strip, .st-key-strip-more, .st-key-strip-own)";
   const buttons = (row) => [...row.querySelectorAll("button:enabled")];

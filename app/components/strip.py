@@ -64,6 +64,12 @@ def begin(token: str, answer: Answer) -> None:
     session.choose(_STATE, _Strip(token, answer))
 
 
+def is_about(token: str) -> bool:
+    """Whether the last vote of this page is the one on this battle."""
+    strip: _Strip | None = session.typed(_STATE)
+    return strip is not None and strip.token == token
+
+
 def forget() -> None:
     """Be about no vote, since the last one was taken back."""
     session.choose(_STATE, None)

@@ -15,6 +15,7 @@ from db.engine import database
 from db.screens import content_of
 
 PER_PAGE = 20
+WITHDRAWN = "This output was withdrawn."
 _LONGEST = 240  # characters of a text in the list
 
 
@@ -47,14 +48,15 @@ def list_own_votes(rater: Identity, *, page: int = 1) -> list[OwnVote]:
         )
     found = []
     for row in rows:
-        battle = blind(row.id, content_of(row), {"shows": row.shows, "flow": {}})
+        content = content_of(row)
+        battle = blind(row.id, content, {"shows": row.shows, "flow": {}})
         found.append(
             OwnVote(
                 battle_id=row.id,
                 study=row.title,
                 prompt=_beginning(battle.prompt[-1].content if battle.prompt else ""),
-                left=_beginning(battle.left),
-                right=_beginning(battle.right),
+                left=WITHDRAWN if content.is_withdrawn else _beginning(battle.left),
+                right=WITHDRAWN if content.is_withdrawn else _beginning(battle.right),
                 answer=to_answer(row.outcome, is_a_left=row.is_a_left),
                 remarks=remarks_of(row),
                 voted_at=row.voted_at,

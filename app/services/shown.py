@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain import BlindBattle, Identity, Message, Part
-from app.errors import NotFoundError
+from app.errors import NotFoundError, VoteRefusedError
 from app.services.media import address, addresses, place_of
 from app.services.normalising import normalised
 from app.services.output_media import PLAYED
@@ -76,9 +76,14 @@ def as_chat(prompt: Sequence[Message], parts: Sequence[Part]) -> list[tuple[str,
 
 
 def get_shown(rater: Identity, battle_id: UUID) -> BlindBattle:
-    """What a battle of this rater shows, to be looked at again; NotFoundError for somebody else's."""
+    """What a battle of this rater shows, to be looked at again; nothing has to be played for that.
+
+    Raises NotFoundError for somebody else's, VoteRefusedError for one of which an output was withdrawn.
+    """
     content, shows = _find(rater, battle_id)
-    return blind(battle_id, content, {"shows": shows, "flow": {}})
+    if content.is_withdrawn:
+        raise VoteRefusedError("One of the two answers was withdrawn, so nobody is shown the pair. Your vote is saved.")
+    return blind(battle_id, content, {"shows": shows, "flow": {"must_play": False}})
 
 
 def _find(rater: Identity, battle_id: UUID) -> tuple[screens.Content, Any]:
