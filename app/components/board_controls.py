@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import address, board, slice_form
+from app.components import address, board, session, slice_form
 from app.components.axis import SCALES
 from app.services import leaderboard
 from app.services.board_view import (
@@ -43,7 +43,7 @@ STYLE_HELP = (
     "Rate the models as if outputs were of one length with as many headings, lists and bold words: what people prefer "
     "beyond the form."
 )
-MEAN = ""
+MEAN, _UNKNOWN = "", "bakeoff_unknown_in_link"
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,15 @@ def _list_unknown(votes: StudyVotes) -> list[str]:
         "ties": ("Ties", TIES),
         "both_bad": ("Both bad", BOTH_BAD),
     }
+    now = {name for name, (_, values) in known.items() if address.is_unknown(dict.fromkeys(values, ""), name=name)}
+    # Streamlit takes a value that a control of its own doesn't have out of the address when it has drawn it.
+    usual = {"method": DEFAULT, "scale": ELO, "sort": "Rank"}
+    before = {name for name in session.typed(_UNKNOWN) or () if session.typed(name) == usual.get(name, "")}
+    session.choose(_UNKNOWN, now | before)
     return [
         f"What this link says for {label} isn't there, so the usual is shown."
-        for name, (label, values) in known.items()
-        if address.is_unknown(dict.fromkeys(values, ""), name=name)
+        for name, (label, _) in known.items()
+        if name in now | before
     ]
 
 
