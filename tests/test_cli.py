@@ -280,7 +280,7 @@ def test_votes_go_in_and_come_out(filled: Bakeoff, tmp_path: Path) -> None:
     done = filled("import", "votes", vote_file(tmp_path), "--title", "Last year", "--prompt-set", "Samples")
     assert (done.code, done.err) == (0, "")
     key = done.out.partition(":")[0]
-    assert done.out == f"{key}: 3 votes by 2 raters on 2 models stored.\n"
+    assert done.out == f"{key}: 3 votes by 2 raters on 2 models stored, 3 with their texts.\n"
 
     lines = [json.loads(line) for line in filled("export", "votes", key).out.splitlines()]
     assert len(lines) == 3
@@ -296,7 +296,7 @@ def test_votes_go_in_and_come_out(filled: Bakeoff, tmp_path: Path) -> None:
 
     back = filled("import", "votes", tmp_path / "out.csv", "--title", "Again", "--prompt-set", "Samples")
     assert (back.code, back.err) == (0, "")
-    assert back.out.endswith("3 votes by 2 raters on 2 models stored.\n")
+    assert back.out.endswith("3 votes by 2 raters on 2 models stored, 3 with their texts.\n")
 
 
 BAD = {
