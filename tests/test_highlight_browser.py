@@ -45,6 +45,7 @@ def sign_in(server: Server, context: BrowserContext) -> Page:
 
 def chart_of(page: Page) -> Locator:
     chart = page.locator("[data-testid=stVegaLiteChart]")
+    expect(chart).to_have_count(1, timeout=MS)  # for a moment the one before stands beside a new one
     expect(chart).to_be_visible(timeout=MS)
     return chart
 
@@ -98,7 +99,7 @@ def test_a_click_into_a_chart_is_a_choice_that_every_chart_and_the_address_keep(
 
     page.get_by_role("radio", name="Over time").click()
     expect(chart.locator(".mark-line path")).to_have_count(6, timeout=MS)  # each line, and what takes its click
-    chart.locator("text", has_text="Cedar").click()
+    chart_of(page).get_by_text("Cedar", exact=True).click()
     stand_out(page, "Cedar")
     page.get_by_role("radio", name="Ratings", exact=True).click()
     expect(chart_of(page).locator(f".mark-symbol path{FADED}")).to_have_count(2)
