@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     """How far a look has read: nothing that comes later has an id up to ``after``, or lies before ``horizon``.
 
     That is a rowid of SQLite, or a transaction of PostgreSQL. ``place`` is where the database has the row ``vote_id``
-    (its rowid, or the transaction that wrote it): in one that was put back from a backup it is another one.
+    (its rowid, or the number of its table): in one that was put back from a backup it is another one.
     """
 
     vote_id: UUID
@@ -48,13 +48,19 @@ def find_mark(session: Session, *, settled: UUID) -> Mark | None:
 
 
 def still_holds(session: Session, mark: Mark) -> bool:
-    """Whether the database still has what had been read, in the same place."""
-    return session.execute(select(_place(session)).where(vote.c.id == mark.vote_id)).scalar() == mark.place
+    """Whether the database still has what had been read, in the same place, and hasn't gone back in time."""
+    if session.execute(select(_place(session)).where(vote.c.id == mark.vote_id)).scalar() != mark.place:
+        return False
+    if dialect_of(session).name == "sqlite":
+        return True
+    return (
+        int(session.execute(text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")).scalar_one()) >= mark.horizon
+    )
 
 
 def _place(session: Session) -> ColumnElement[int]:
     is_sqlite = dialect_of(session).name == "sqlite"
-    return literal_column("vote.rowid" if is_sqlite else "vote.xmin::text::bigint", Integer)
+    return literal_column("vote.rowid" if is_sqlite else "vote.tableoid::bigint", Integer)
 
 
 def _is_later(mark: Mark, dialect: Dialect) -> ColumnElement[bool]:

@@ -32,7 +32,7 @@ from app.stats.comparisons import OUTCOMES
 from app.stats.growing import GrowingRows
 from app.stats.vote_columns import to_comparisons
 from app.study import OVERALL, Asks, Criterion
-from db import experiments
+from db import experiments, vote_columns
 from db.columns import new_id
 from db.engine import Database, DatabaseUnavailable
 from db.tables import Vote, tables_of
@@ -62,6 +62,15 @@ def act(rater: Identity, rng: random.Random) -> None:
     if ballot.battle is not None:
         said = {"accuracy": rng.choice(ANSWERS[:4])} if rng.random() < 0.5 else {}
         voting.cast_vote(rater, ballot.battle.id, rng.choice(ANSWERS), criteria=said)
+
+
+def cast(rater: Identity, *answers: Answer) -> UUID:
+    """Give these answers to the next battles; the last battle."""
+    for answer in answers:
+        ballot = serving.next_battle(rater)
+        assert ballot is not None and ballot.battle is not None
+        voting.cast_vote(rater, ballot.battle.id, answer)
+    return ballot.battle.id
 
 
 COUNTED = """
@@ -113,9 +122,7 @@ def test_after_anything_that_raters_do_the_columns_say_what_the_database_says(st
 def test_what_is_read_again_changes_nothing_and_what_is_new_makes_a_new_version(store: Database) -> None:
     study_id, rater = study(n_models=2), person()
     empty = vote_store.read(study_id)
-    ballot = serving.next_battle(rater)
-    assert ballot is not None and ballot.battle is not None
-    voting.cast_vote(rater, ballot.battle.id, Answer.TIE)
+    cast(rater, Answer.TIE)
     one = vote_store.read(study_id)
     again = vote_store.read(study_id)
     assert (len(empty.columns), len(one.columns)) == (0, 1)
@@ -153,6 +160,35 @@ def test_rows_of_a_transaction_that_ends_late_are_read_and_known_ones_are_not(
     assert sum(seen) <= 3, "the first vote was known"
 
 
+def test_a_newest_vote_that_is_taken_back_or_changed_is_all_that_is_read_again(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is written anew, which is no reason to doubt the others."""
+    study_id, rater = study(n_models=3), person()
+    newest = cast(rater, *[Answer.LEFT] * 4)
+    vote_store.read(study_id)
+    seen = watch_reading(monkeypatch)
+    remarks.change_vote(rater, newest, Answer.TIE)
+    assert in_memory(study_id) == counted(store, study_id)
+    voting.undo_vote(rater, study_id)
+    assert in_memory(study_id) == counted(store, study_id)
+    assert len(vote_store.read(study_id).columns) == 3
+    assert sum(seen) <= 3
+
+
+def test_a_database_that_went_back_in_time_is_read_anew(store: Database) -> None:
+    """A transaction that is still to come: PostgreSQL put back to an earlier moment, with the newest vote in it."""
+    study_id, rater = study(n_models=3), person()
+    cast(rater, Answer.LEFT)
+    with store.read() as session:
+        mark = vote_columns.find_mark(session, settled=UUID(int=0))
+        assert mark is not None and vote_columns.still_holds(session, mark)
+        ahead = mark._replace(horizon=mark.horizon + 1_000_000)
+        assert vote_columns.still_holds(session, ahead) is (store.engine.dialect.name == "sqlite")
+        assert not vote_columns.still_holds(session, mark._replace(vote_id=new_id()))
+    assert vote_store.read(study_id).version
+
+
 def watch_reading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each later look reads."""
     read: list[int] = []
@@ -171,18 +207,13 @@ def test_a_restarted_server_reads_only_what_is_new(store: Database, monkeypatch:
     monkeypatch.setattr(vote_snapshot, "FEWEST", 1)
     monkeypatch.setattr(vote_store, "OVERLAP_MS", 0)
     study_id, rater = study(n_models=3), person()
-    for answer in ANSWERS[:4]:
-        ballot = serving.next_battle(rater)
-        assert ballot is not None and ballot.battle is not None
-        voting.cast_vote(rater, ballot.battle.id, answer)
+    cast(rater, *ANSWERS[:4])
     before = in_memory(study_id)
     vote_store.forget()
     read = watch_reading(monkeypatch)
     assert in_memory(study_id) == before == counted(store, study_id)
     assert sum(read) == 0
-    ballot = serving.next_battle(rater)
-    assert ballot is not None and ballot.battle is not None
-    voting.cast_vote(rater, ballot.battle.id, Answer.LEFT)
+    cast(rater, Answer.LEFT)
     assert in_memory(study_id) == counted(store, study_id)
     assert sum(read) == 1
 
@@ -205,10 +236,7 @@ def test_a_snapshot_that_no_longer_holds_is_passed_over(
 ) -> None:
     monkeypatch.setattr(vote_snapshot, "FEWEST", 1)
     study_id, rater = study(n_models=3), person()
-    for _ in range(2):
-        ballot = serving.next_battle(rater)
-        assert ballot is not None and ballot.battle is not None
-        voting.cast_vote(rater, ballot.battle.id, Answer.LEFT)
+    cast(rater, *[Answer.LEFT] * 2)
     vote_store.read(study_id)
     path = vote_snapshot._path(study_id)
     data = path.read_bytes()
@@ -305,10 +333,7 @@ def test_an_interrupted_look_doubles_nothing_and_hides_nothing(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study_id, rater = study(n_models=3), person()
-    for _ in range(3):
-        ballot = serving.next_battle(rater)
-        assert ballot is not None and ballot.battle is not None
-        voting.cast_vote(rater, ballot.battle.id, Answer.LEFT)
+    cast(rater, *[Answer.LEFT] * 3)
     real = vote_store._Study._finished
 
     def away(*_: object) -> None:
