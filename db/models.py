@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, String, case, cast, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, String, case, cast, delete, func, insert, select, update
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -149,33 +149,17 @@ def add_generations(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> N
 
 def list_generation_states(session: Session, *, prompt_set_id: UUID) -> Iterator[Row[Any]]:
     """Rows (id, model_id, prompt_id, sample, settings_hash, status) of all generations of a prompt set."""
-    wanted = (
-        select(
-            generation.c.id,
-            generation.c.model_id,
-            generation.c.prompt_id,
-            generation.c.sample,
-            generation.c.settings_hash,
-            generation.c.status,
-        )
-        .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
-        .where(prompt.c.prompt_set_id == prompt_set_id)
-    )
-    with session.execute(wanted, execution_options={"yield_per": 2_000}) as rows:
-        yield from rows
+    return _stream(session, prompt_set_id, generation.c.settings_hash, generation.c.status)
 
 
 def stream_outputs(session: Session, *, prompt_set_id: UUID) -> Iterator[Row[Any]]:
     """Rows (id, model_id, prompt_id, sample, parts, original_parts) of all generations of a prompt set."""
+    return _stream(session, prompt_set_id, generation.c.parts, generation.c.original_parts)
+
+
+def _stream(session: Session, prompt_set_id: UUID, *more: ColumnElement[Any]) -> Iterator[Row[Any]]:
     wanted = (
-        select(
-            generation.c.id,
-            generation.c.model_id,
-            generation.c.prompt_id,
-            generation.c.sample,
-            generation.c.parts,
-            generation.c.original_parts,
-        )
+        select(generation.c.id, generation.c.model_id, generation.c.prompt_id, generation.c.sample, *more)
         .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
         .where(prompt.c.prompt_set_id == prompt_set_id)
     )

@@ -68,6 +68,11 @@ __all__ = [
 ]
 
 
+def _partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows for which ``where`` holds, on either database."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def tables_of(*models: type[SQLModel]) -> tuple[SqlTable, ...]:
     """The SQLAlchemy tables behind these classes, for the query files."""
     return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
@@ -193,14 +198,8 @@ class Participation(Table, table=True):
 
     __table_args__ = (
         UniqueConstraint("experiment_id", "account_id"),
-        Index(
-            "uq_participation_panel",
-            "experiment_id",
-            "panel",
-            "external_id",
-            unique=True,
-            sqlite_where=text("external_id <> ''"),
-            postgresql_where=text("external_id <> ''"),
+        _partial_index(
+            "uq_participation_panel", "experiment_id", "panel", "external_id", where="external_id <> ''", unique=True
         ),
     )
 
@@ -225,31 +224,13 @@ class Battle(Table, table=True):
     """
 
     __table_args__ = (
-        Index(
-            "uq_battle_open",
-            "experiment_id",
-            "rater_id",
-            unique=True,
-            sqlite_where=text("status = 'open'"),
-            postgresql_where=text("status = 'open'"),
-        ),
+        _partial_index("uq_battle_open", "experiment_id", "rater_id", where="status = 'open'", unique=True),
         # Covers what is asked about a rater on every vote.
         Index("ix_battle_rater", "rater_id", "experiment_id", "status", "pair_id", "prompt_id"),
         Index("ix_battle_pair", "pair_id"),
-        Index(
-            "ix_battle_lease",
-            "experiment_id",
-            "lease_until",
-            sqlite_where=text("status IN ('open', 'waiting')"),
-            postgresql_where=text("status IN ('open', 'waiting')"),
-        ),
+        _partial_index("ix_battle_lease", "experiment_id", "lease_until", where="status IN ('open', 'waiting')"),
         # Few battles are checks; without this, to list them would read all battles.
-        Index(
-            "ix_battle_gold",
-            "gold_id",
-            sqlite_where=text("gold_id IS NOT NULL"),
-            postgresql_where=text("gold_id IS NOT NULL"),
-        ),
+        _partial_index("ix_battle_gold", "gold_id", where="gold_id IS NOT NULL"),
     )
 
     experiment_id: UUID = Field(foreign_key="experiment.id")
@@ -283,24 +264,9 @@ class Vote(Table, table=True):
         CheckConstraint("(act = 'vote') = (outcome IS NOT NULL)", name="act_has_outcome"),
         CheckConstraint("weight >= 1", name="weight"),
         # Few votes have a comment, reasons or guesses; without these, to list them would read all votes.
-        Index(
-            "ix_vote_comment",
-            "battle_id",
-            sqlite_where=text("comment <> ''"),
-            postgresql_where=text("comment <> ''"),
-        ),
-        Index(
-            "ix_vote_reasons",
-            "battle_id",
-            sqlite_where=text("reasons IS NOT NULL"),
-            postgresql_where=text("reasons IS NOT NULL"),
-        ),
-        Index(
-            "ix_vote_guesses",
-            "battle_id",
-            sqlite_where=text("guesses IS NOT NULL"),
-            postgresql_where=text("guesses IS NOT NULL"),
-        ),
+        _partial_index("ix_vote_comment", "battle_id", where="comment <> ''"),
+        _partial_index("ix_vote_reasons", "battle_id", where="reasons IS NOT NULL"),
+        _partial_index("ix_vote_guesses", "battle_id", where="guesses IS NOT NULL"),
     )
 
     battle_id: UUID = Field(foreign_key="battle.id")

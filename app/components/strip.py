@@ -8,7 +8,9 @@ id alone.
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -180,31 +182,27 @@ def _toggle(is_open: bool) -> None:
 
 
 def _show_skip_reason(strip: _Strip) -> None:
-    key = f"why-not-{strip.token}"
-    st.pills(
-        "Why can't you judge it?",
-        list(SKIPS),
-        default=strip.remarks.skip_reason,
-        format_func=SKIPS.__getitem__,
-        key=key,
-        label_visibility="collapsed",
-        wrap=True,
-        on_change=keep,
-        args=(strip.place, strip.token, "skip_reason", key),
-    )
+    _show_choice(partial(st.pills, wrap=True), "Why can't you judge it?", SKIPS, strip, "skip_reason", "why-not")
 
 
 def _show_strength(strip: _Strip) -> None:
-    key = f"strength-{strip.token}"
-    st.segmented_control(
-        "How much better?",
-        list(_STRENGTHS),
-        default=strip.remarks.strength,
-        format_func=_STRENGTHS.__getitem__,
+    _show_choice(st.segmented_control, "How much better?", _STRENGTHS, strip, "strength", "strength")
+
+
+def _show_choice(
+    widget: Callable[..., Any], label: str, options: Mapping[Any, str], strip: _Strip, name: str, prefix: str
+) -> None:
+    """One of a few words, stored as the remark of this ``name`` at once."""
+    key = f"{prefix}-{strip.token}"
+    widget(
+        label,
+        list(options),
+        default=getattr(strip.remarks, name),
+        format_func=options.__getitem__,
         key=key,
         label_visibility="collapsed",
         on_change=keep,
-        args=(strip.place, strip.token, "strength", key),
+        args=(strip.place, strip.token, name, key),
     )
 
 
