@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from app import tuning
-from app.api import assets, auth, downloads, health, images, panels, texts, votes
+from app.api import assets, auth, battles, downloads, health, images, panels, votes
 from app.api.cookies import SessionHeader
 from app.api.guard import Guard
 from app.errors import BakeoffError, ConfigurationError
@@ -114,7 +114,7 @@ app = st.App(
         *panels.routes,
         *assets.routes,
         *images.routes,
-        *texts.routes,
+        *battles.routes,
         *downloads.routes,
         *votes.routes,
         *health.routes,

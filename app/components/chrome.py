@@ -18,7 +18,8 @@ _ASSETS = (
     f'<div class="bo-assets"><style>@import url("/assets/bakeoff.css?v={_VERSION}");'
     f'@import url("/assets/content.css?v={_VERSION}");</style>'
     f'<script src="/assets/bakeoff.js?v={_VERSION}"></script>'
-    f'<script src="/assets/content.js?v={_VERSION}"></script></div>'
+    f'<script src="/assets/content.js?v={_VERSION}"></script>'
+    f'<script src="/assets/connection.js?v={_VERSION}"></script></div>'
 )
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.domain import Answer, Identity
+from app.domain import Answer, BattleStatus, Identity
 from app.services.shown import blind
 from app.services.sides import to_answer
 from app.study import Remarks, remarks_of
-from db import own_votes
+from db import battles, own_votes
 from db.engine import database
 from db.screens import content_of
 
@@ -38,6 +38,16 @@ def count_own_votes(rater: Identity) -> int:
     """How many answers this rater has given in all studies, skips included."""
     with database().read() as session:
         return own_votes.count_own(session, rater_id=rater.account_id)
+
+
+def is_answered(rater: Identity, battle_id: UUID) -> bool:
+    """Whether an answer of this rater to this battle is stored, a skip included.
+
+    Raises NotFoundError for somebody else's battle.
+    """
+    with database().read() as session:
+        battle = battles.get_to_read(session, battle_id=battle_id, rater_id=rater.account_id)
+    return battle.status in {BattleStatus.VOTED, BattleStatus.SKIPPED}
 
 
 def list_own_votes(rater: Identity, *, page: int = 1) -> list[OwnVote]:
