@@ -7,12 +7,12 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_playwright
 
 from app import tuning
 from app.jobs.arena import stop_streams
@@ -46,6 +46,21 @@ def pytest_runtest_teardown() -> None:
     """No thread outlives its test, or it would read the settings of the next one, and keep them."""
     threads.stop()
     shared_work.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Whoever reads of a failure sees what stood on the screens, which on another machine nobody can look at."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.when == "call" and report.failed and browser is not None:
+        for page in [page for context in browser.contexts for page in context.pages]:
+            try:
+                text = page.locator("body").inner_text(timeout=3_000)
+            except Error as error:
+                text = str(error)
+            report.sections.append((f"The page {page.url}", text[:3_000]))
+    return report
 
 
 @pytest.fixture(scope="session")

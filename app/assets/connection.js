@@ -19,7 +19,7 @@
     clearTimeout(timer);
     if (!line?.isConnected) {
       line = app().appendChild(Object.assign(document.createElement("div"), { className: "bo-connection" }));
-      line.setAttribute("role", "status");
+      line.setAttribute("aria-live", "polite");
     }
     line.classList.toggle("trouble", isTrouble);
     line.textContent = text;
