@@ -80,7 +80,7 @@ def render() -> None:
     if screen is None:
         chrome.show_notice("No arena is open", "Come back with your link later.")
         return
-    arena_view.show_guidelines_button(_show_guidelines)
+    arena_view.show_tools(_show_guidelines)
     arena_view.show_head(screen)
     round_ = screen.round
     if round_ is not None and (round_.phase == Phase.WRITING or streams().look(round_.battle_id) is not None):

@@ -44,6 +44,8 @@ _TABS, _EDITED = "manage-tab", "manage-edited-draft"
 
 def _act(change: Callable[[Identity, UUID], None], said: str) -> Callable[[UUID], None]:
     def act(experiment_id: UUID) -> None:
+        # Its button stands there, though a click right after a form was stored may still bring the form's tab along.
+        session.choose(_TABS, STUDIES)
         try:
             change(session.require(Role.ADMIN), experiment_id)
         except BakeoffError as error:
@@ -57,6 +59,7 @@ def _act(change: Callable[[Identity, UUID], None], said: str) -> Callable[[UUID]
 def stop(experiment_id: UUID) -> None:
     """Stop a study for the reason that was typed; without one it goes on."""
     reason = session.typed(experiment_list.reason_key(experiment_id)) or ""
+    session.choose(_TABS, STUDIES)
     session.set_mistakes("stop", {})
     try:
         experiments.stop_experiment(session.require(Role.ADMIN), experiment_id, reason=reason)
@@ -71,6 +74,7 @@ def stop(experiment_id: UUID) -> None:
 def invite(experiment_id: UUID) -> None:
     """Make a link for raters of a study."""
     place = str(experiment_id)
+    session.choose(_TABS, STUDIES)
     try:
         path = sign_in.create_invite(
             session.require(Role.ADMIN),

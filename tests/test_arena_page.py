@@ -83,6 +83,13 @@ class TestPages:
         assert "1 vote" in said(at)
         assert at.text_area[0].value == ""
 
+    def test_what_a_browser_would_draw_for_seconds_is_shown_as_it_was_written(self) -> None:
+        at = as_rater(start_arena(add_echo("Alpha"), add_echo("Beta")))
+        at.text_area[0].set_value("|" * 2_100)
+        press(at, "Ask both")
+        until(at, "Left is better")
+        assert [text.value.count("|") for text in at.text] == [2_100, 6_300, 6_300]  # an echo says it thrice
+
     def test_criteria_are_asked_before_the_names_and_remarks_after_them(self) -> None:
         asks = Asks((Criterion("depth", "Depth", is_required=True),), strength=True, comment=True)
         at = as_rater(start_arena(add_echo("Alpha"), add_echo("Beta"), asks=asks))
@@ -298,6 +305,39 @@ def test_keys_are_dead_while_the_rater_types(arena_: Arena, new_context: Callabl
     rater.page.wait_for_timeout(300)
     expect(rater.page.locator(".bo-reveal")).to_have_count(0)
     assert rater.page.get_by_role("textbox").input_value() == "a d t x s"
+
+
+def test_plain_shows_each_turn_as_it_was_written_and_unseen_signs_are_told(
+    arena_: Arena, new_context: Callable[..., BrowserContext]
+) -> None:
+    rater = Rater(new_context(viewport={"width": 390, "height": 844}).new_page(), arena_.server, arena_.rater)
+    page, plain = rater.page, rater.page.locator("pre.bo-plain")
+    rater.send("*stars*")
+    rater.until_ready()
+    expect(page.locator("[data-bo-unseen]")).to_have_count(0)
+    page.get_by_role("textbox").click()
+    page.keyboard.press("p")  # a letter of what is typed
+    page.evaluate("document.activeElement?.blur()")
+    page.keyboard.press("p")
+    expect(plain).to_have_count(3)
+    assert plain.first.inner_text() == "*stars*"
+    assert all("*stars*" in text for text in plain.all_inner_texts())
+    rater.send("a\u200bb", "Send to both")
+    expect(plain).to_have_count(0)  # while they write
+    rater.until_ready()
+    expect(plain).to_have_count(6)
+    asked = page.locator('[class*="st-key-arena-asked-"] pre.bo-plain')
+    assert asked.all_inner_texts() == ["*stars*", "aU+200Bb"]
+    turns = page.locator('[class*="st-key-arena-turn-"]')
+    for number, word in enumerate(("*stars*", "aU+200Bb")):
+        answers = turns.nth(number).locator("pre.bo-plain").all_inner_texts()
+        assert len(answers) == 2 and all(word in answer for answer in answers)
+    expect(page.locator("[data-bo-unseen]")).to_have_count(3)
+    rater.vote("ArrowLeft")
+    expect(plain).to_have_count(6)
+    page.get_by_role("button", name="Plain").click()
+    expect(plain).to_have_count(0)
+    assert rater.complaints == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -12,14 +12,26 @@
   const UNSEEN = /[\u202A-\u202E\u2066-\u2069\u200B\uFEFF\u180E\u2061-\u2064\u206A-\u206F\u{E0001}]|(?<!\u{1F3F4}[\u{E0020}-\u{E007F}]*)[\u{E0020}-\u{E007F}]/gu;
   const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
 
+  const ARENA = '[class*="st-key-arena-turn-"]', ASKED = '[class*="st-key-arena-asked-"]', COLUMN = '[data-testid="stColumn"]';
+  const SHOWN = ".st-key-bar, " + ARENA;
+  // The boxes of the prompt and of each side: one on the vote page, one for each turn in the arena.
   const cells = () => {
+    const turns = [...document.querySelectorAll(ARENA)];
+    if (turns.length) {
+      const sides = turns.map((turn) => turn.querySelectorAll(COLUMN));
+      return { prompt: [...document.querySelectorAll(ASKED)], left: sides.map((both) => both[0]), right: sides.map((both) => both[1]) };
+    }
     const bar = document.querySelector(".stVerticalBlock > * > .st-key-bar")?.parentElement;
     const right = bar?.previousElementSibling, left = right?.previousElementSibling;
-    return left?.previousElementSibling ? { prompt: left.previousElementSibling, left, right } : null;
+    return left?.previousElementSibling ? { prompt: [left.previousElementSibling], left: [left], right: [right] } : null;
   };
+  const classOf = (part, prefix) => [...part.classList].find((c) => c.startsWith(prefix)).slice(prefix.length);
+  // The battle on the screen; in the arena with the number of its last turn before it, and none while that is written.
   const token = () => {
+    const turn = [...document.querySelectorAll(ARENA)].at(-1);
+    if (turn) return document.querySelector(".st-key-arena-bar button:disabled") ? "" : classOf(turn, "st-key-arena-turn-");
     const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
-    return answer ? [...answer.classList].find((c) => c.startsWith("st-key-left-")).slice("st-key-left-".length) : "";
+    return answer ? classOf(answer, "st-key-left-") : "";
   };
   const stage = () => document.querySelector(".stApp") ?? document.body; // which knows light and dark
   const say = (text) => {
@@ -55,11 +67,14 @@
     return made;
   };
   const dropPlain = () => { for (const old of document.querySelectorAll("pre.bo-plain")) old.remove(); };
+  const partsOf = (cell) => [...cell.querySelectorAll(cell.matches(".stElementContainer") ? ":scope > .stMarkdown, :scope > .stText" : ".stMarkdown, .stText")];
   const fill = (shown) => {
-    for (const [name, cell] of Object.entries(shown)) {
-      const own = cell.matches(".stElementContainer") ? cell.querySelectorAll(":scope > .stMarkdown, :scope > .stText") : cell.querySelectorAll(".stMarkdown, .stText");
-      [...own].forEach((part, i) => {
-        const text = plain.texts[name]?.[i];
+    const isArena = document.querySelector(ARENA) !== null;
+    for (const [name, boxes] of Object.entries(shown)) {
+      // On the vote page a side that answered in turns has the rater's words between its own; the arena has them above.
+      const texts = plain.texts[name]?.filter((_, i) => !isArena || name === "prompt" || i % 2 === 0);
+      boxes.flatMap(partsOf).forEach((part, i) => {
+        const text = texts?.[i];
         if (text !== undefined && part.matches(".stMarkdown") && !part.querySelector(":scope > .bo-plain")) part.append(asWritten(text));
       });
     }
@@ -79,7 +94,7 @@
     plain = { token: battle, texts: null };
     root.dataset.boPlain = "loading";
     try {
-      const answer = await fetch(`/texts/${battle}`);
+      const answer = await fetch(`/texts/${battle.replace(/^\d{1,3}-/, "")}`);
       if (!answer.ok) throw new Error(String(answer.status));
       const texts = await answer.json();
       if (plain.token !== battle) return;
@@ -220,7 +235,7 @@
       event.stopImmediatePropagation(); // arrows move the slider, the picture or the player, and nothing else
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !document.querySelector(".st-key-bar")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !document.querySelector(SHOWN)) return;
     if (document.querySelector('[role="dialog"]')) return;
     if (ARROWS.has(event.key) && isLocked()) refuse(event);
     else if (event.key.toLowerCase() === "p" && !event.repeat) toggle();
@@ -229,7 +244,7 @@
 
   // ---------------------------------------------------------------------------------------------- every battle
   const markUnseen = (shown) => {
-    for (const cell of Object.values(shown)) {
+    for (const cell of Object.values(shown).flat()) {
       const n = cell.textContent.match(UNSEEN)?.length ?? 0;
       const words = n ? `${n} ${n === 1 ? "sign" : "signs"} in this text can't be seen or turn its direction; Plain shows them.` : "";
       if ((cell.dataset.boUnseen ?? "") === words) continue;
@@ -239,8 +254,9 @@
   let battle = "";
   const begin = (shown) => {
     document.querySelector(".bo-look")?.close();
-    for (const [name, cell] of Object.entries(shown)) {
+    for (const [name, boxes] of Object.entries(shown)) for (const cell of boxes) {
       delete cell.dataset.boUnseen;
+      if (document.querySelector(ARENA)) continue; // the page scrolls, not its boxes
       cell.tabIndex = 0; // it scrolls, so keys must reach it
       cell.setAttribute("role", "region");
       cell.setAttribute("aria-label", name[0].toUpperCase() + name.slice(1));
@@ -250,10 +266,10 @@
       const now = cells();
       if (!now || battle !== mine) return;
       markUnseen(now);
-      for (const part of Object.values(now).flatMap((cell) => [...cell.querySelectorAll(".stMarkdown")])) {
+      for (const part of Object.values(now).flat().flatMap((cell) => [...cell.querySelectorAll(".stMarkdown")])) {
         if (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight) part.tabIndex = 0;
       }
-      for (const image of now.prompt.querySelectorAll("img:not([data-bo-look])")) {
+      for (const image of now.prompt.flatMap((cell) => [...cell.querySelectorAll("img:not([data-bo-look])")])) {
         image.dataset.boLook = "";
         image.tabIndex = 0;
         image.setAttribute("role", "button");
@@ -261,7 +277,7 @@
     }, wait);
   };
   const disarm = () => { // an address that carries a page of its own leads nowhere
-    for (const link of document.querySelectorAll('.stVerticalBlock:has(> * > .st-key-bar) a[href^="data:" i]')) link.removeAttribute("href");
+    for (const link of document.querySelectorAll(`:is(.stVerticalBlock:has(> * > .st-key-bar), ${ARENA}, ${ASKED}) a[href^="data:" i]`)) link.removeAttribute("href");
   };
   const update = () => {
     disarm();

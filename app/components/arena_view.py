@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from app.components import ballot, session
-from app.components.text import to_markdown
+from app.components import ballot, content, session
 from app.domain import Answer, Ballot
 from app.services.arena import ArenaScreen, BlindRound, Reveal, Turn
 from app.study import Criterion
@@ -32,11 +31,12 @@ def show_head(screen: ArenaScreen) -> None:
     ballot.show_head(Ballot(screen.study, None, screen.n_votes, screen.quota))
 
 
-def show_guidelines_button(show: Callable[[], None]) -> None:
-    """The guidelines, one click away."""
+def show_tools(show_guidelines: Callable[[], None]) -> None:
+    """The guidelines and the plain texts, one click away."""
     with st.container(horizontal=True, key="tools", gap="small"):
         if st.button("Guidelines", key="guidelines", type="tertiary"):
-            show()
+            show_guidelines()
+        content.show_switch()
 
 
 def show_turns(token: str, turns: Sequence[Turn], *, is_replaced: bool, reveal: Reveal | None = None) -> None:
@@ -46,12 +46,12 @@ def show_turns(token: str, turns: Sequence[Turn], *, is_replaced: bool, reveal: 
     names = ("Left", "Right") if reveal is None else (f"Left was {reveal.left}", f"Right was {reveal.right}")
     for number, turn in enumerate(turns):
         with st.container(key=f"arena-asked-{number}-{token}"):
-            st.markdown(to_markdown(turn.asked))
+            content.show_text(turn.asked)
         with st.container(key=f"arena-turn-{number}-{token}"):
             for column, name, text in zip(st.columns(2, border=True), names, (turn.left, turn.right), strict=True):
                 with column:
                     st.html(f'<div class="bo-side">{html.escape(name)}</div>')
-                    st.markdown(to_markdown(text) or " ")
+                    content.show_text(text or " ")
 
 
 def _say(text: str) -> None:

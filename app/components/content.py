@@ -37,8 +37,8 @@ def show_battle(battle: BlindBattle) -> None:
     """The prompt over the two answers, right before the bar."""
     show_prompt(battle)
     if battle.sides is None:
-        _show_text(battle.left)
-        _show_text(battle.right)
+        show_text(battle.left)
+        show_text(battle.right)
         return
     alone = {side[0].kind if len(side) == 1 else "" for side in battle.sides}
     is_pair = alone in ({"image"}, {"video"})
@@ -55,15 +55,15 @@ def show_prompt(battle: BlindBattle) -> None:
     # The images have an element of their own, since a code fence that the text never closes would swallow them.
     images = images_markdown(battle.attachments).strip()
     if len(battle.prompt) == 1 and not images:
-        _show_text(battle.prompt[0].content)
+        show_text(battle.prompt[0].content)
         return
     with st.container():
         for message in battle.prompt:
             if len(battle.prompt) == 1:
-                _show_text(message.content)
+                show_text(message.content)
             else:
                 with st.chat_message("user" if message.role == "user" else "assistant"):
-                    _show_text(message.content)
+                    show_text(message.content)
         if images:
             st.markdown(images)
 
@@ -71,7 +71,7 @@ def show_prompt(battle: BlindBattle) -> None:
 def show_left(battle: BlindBattle) -> None:
     """The left answer alone; nothing has to be played."""
     if battle.sides is None:
-        _show_text(battle.left)
+        show_text(battle.left)
     else:
         _show_side(battle, battle.sides[0], "Left")
 
@@ -79,7 +79,7 @@ def show_left(battle: BlindBattle) -> None:
 def show_right(battle: BlindBattle) -> None:
     """The right answer alone."""
     if battle.sides is None:
-        _show_text(battle.right)
+        show_text(battle.right)
     else:
         _show_side(battle, battle.sides[1], "Right")
 
@@ -98,12 +98,12 @@ def _show_side(battle: BlindBattle, side: Sequence[Part], name: str) -> None:
             waiting = []
         if part.kind == "text" and is_chat:
             with st.chat_message(role):
-                _show_text(part.content)
+                show_text(part.content)
         elif part.kind == "text":
-            _show_text(part.content)
+            show_text(part.content)
 
 
-def _show_text(text: str) -> None:
+def show_text(text: str) -> None:
     """A text as Markdown, or as it is written where drawing it would keep the rater waiting."""
     if is_too_much(text):
         st.text(text)
