@@ -194,7 +194,7 @@ class BlindBattle:
     right: str
     attachments: tuple[str, ...] = ()  # addresses of the prompt's images; both sides answered the same ones
     sides: tuple[tuple[Part, ...], tuple[Part, ...]] | None = None  # left and right, where one is more than one text
-    must_play: bool = False  # whether sound and film of both sides are to be played before an answer counts
+    must_play: bool = False  # whether its sounds and films are to be played before an answer counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.ballot_page import IDLE
 from tests.server import Server
 from tests.test_head_to_head import votes
 
@@ -43,9 +44,18 @@ def sign_in(server: Server, context: BrowserContext) -> Page:
     return page
 
 
+# For a moment the chart before stands beside a new one.
+ALONE = """() => {
+  const charts = document.querySelectorAll("[data-testid=stVegaLiteChart]");
+  const is = charts.length === 1 && charts[0].querySelector("svg, canvas") && document.querySelector('IDLE');
+  window.aloneSince = is ? window.aloneSince ?? Date.now() : undefined;
+  return is && Date.now() - window.aloneSince > 300;
+}""".replace("IDLE", IDLE)
+
+
 def chart_of(page: Page) -> Locator:
+    page.wait_for_function(ALONE, timeout=MS)
     chart = page.locator("[data-testid=stVegaLiteChart]")
-    expect(chart).to_have_count(1, timeout=MS)  # for a moment the one before stands beside a new one
     expect(chart).to_be_visible(timeout=MS)
     return chart
 

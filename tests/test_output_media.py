@@ -202,6 +202,27 @@ def test_where_films_may_be_left_unplayed_the_server_holds_nobody_up() -> None:
     assert voting.cast_vote(rater, battle, Answer.LEFT)[0] == Receipt.SAVED
 
 
+def test_a_sound_beside_a_text_is_to_be_played_too() -> None:
+    one = asked()
+    rows = [
+        output("A", "audio", data_url(wav(seconds=20))),
+        {"prompt_id": "p", "model": "B", "content": [{"type": "text", "text": "Words."}]},
+    ]
+    generations.import_generations(None, jsonl(*rows), prompt_set_id=one.id)
+    models = [row.id for row in generations.list_models(None)]
+    experiment = experiments.create_experiment(
+        None, title="Hear", prompt_set_id=one.id, model_ids=models, min_dwell_ms=0
+    )
+    experiments.start_experiment(None, experiment)
+    rater = person(experiment_id=experiment)
+    ballot = serving.next_battle(rater)
+    assert ballot is not None and ballot.battle is not None and ballot.battle.must_play
+    with pytest.raises(TooEarlyError, match=r"the longer side plays for 20\.0 s"):
+        voting.cast_vote(rater, ballot.battle.id, Answer.LEFT)
+    _shown_before(ballot.battle.id, seconds=18.1)
+    assert voting.cast_vote(rater, ballot.battle.id, Answer.LEFT)[0] == Receipt.SAVED
+
+
 def test_films_that_do_not_say_their_length_are_held_by_the_browser_alone() -> None:
     rater, battle, _ = films(0, 0)
     assert voting.cast_vote(rater, battle, Answer.LEFT)[0] == Receipt.SAVED

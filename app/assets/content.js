@@ -18,8 +18,8 @@
   const cells = () => {
     const turns = [...document.querySelectorAll(ARENA)];
     if (turns.length) {
-      const sides = turns.map((turn) => turn.querySelectorAll(COLUMN));
-      return { prompt: [...document.querySelectorAll(ASKED)], left: sides.map((both) => both[0]), right: sides.map((both) => both[1]) };
+      const side = (place) => turns.map((turn) => turn.querySelectorAll(COLUMN)[place]).filter(Boolean); // drawn bit by bit
+      return { prompt: [...document.querySelectorAll(ASKED)], left: side(0), right: side(1) };
     }
     const bar = document.querySelector(".stVerticalBlock > * > .st-key-bar")?.parentElement;
     const right = bar?.previousElementSibling, left = right?.previousElementSibling;
@@ -130,7 +130,8 @@
   const refuse = (event) => {
     event.stopImmediatePropagation();
     event.preventDefault();
-    say("Play both sides first. If one can't be played, say “Can't judge”.");
+    const first = document.querySelectorAll(".bo-media [data-must-play]").length > 1 ? "Play both sides first. If one" : "Play the sound or film first. If it";
+    say(`${first} can't be played, say “Can't judge”.`);
   };
   const note = (event) => {
     const player = event.target;

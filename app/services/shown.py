@@ -25,8 +25,8 @@ def blind(battle_id: UUID, content: screens.Content, rules: Mapping[str, Any]) -
     if _is_one_text(content.left) and _is_one_text(content.right):
         return BlindBattle(battle_id, content.prompt, left, right, images)
     sides = _parts(content.left, is_normalised), _parts(content.right, is_normalised)
-    must_play = bool(rules["flow"].get("must_play", True)) and all(
-        any(part.kind in PLAYED for part in side) for side in sides
+    must_play = bool(rules["flow"].get("must_play", True)) and any(
+        part.kind in PLAYED for side in sides for part in side
     )
     return BlindBattle(battle_id, content.prompt, left, right, images, sides, must_play)
 

@@ -82,14 +82,14 @@ def cast_vote(
 
 
 def _refuse_unplayed(battle: Row, answer: Answer, dwell_ms: int) -> None:
-    """Raise TooEarlyError where both sides must be played and can't have been yet."""
-    if battle.play_a_ms is None or battle.play_b_ms is None or answer == Answer.SKIP:
+    """Raise TooEarlyError where a side must be played and can't have been yet."""
+    if answer == Answer.SKIP:
         return
-    play_ms = max(battle.play_a_ms, battle.play_b_ms)
+    play_ms = max(battle.play_a_ms or 0, battle.play_b_ms or 0)
     if battle.experiment_flow.get("must_play", True) and 0 <= dwell_ms < PLAYED_SHARE * play_ms:
         raise TooEarlyError(
             f"Not saved: that came {dwell_ms / 1000:.1f} s after the pair appeared, and the longer side plays for "
-            f"{play_ms / 1000:.1f} s. Play both, then vote."
+            f"{play_ms / 1000:.1f} s. Play it to its end, then vote."
         )
 
 
