@@ -76,9 +76,11 @@ def list_votes(session: Session, *, battle_ids: Sequence[UUID]) -> list[Row[Any]
 def list_outputs(
     session: Session, *, prompt_ids: Sequence[UUID], model_ids: Sequence[UUID]
 ) -> dict[tuple[UUID, UUID], Row[Any]]:
-    """The newest stored output (parts, status) of each of these models for each of these prompts."""
+    """The newest stored output (id, parts, status, error) of each of these models for each of these prompts."""
     rows = session.execute(
-        select(generation.c.prompt_id, generation.c.model_id, generation.c.parts, generation.c.status)
+        select(
+            *(generation.c[name] for name in ("id", "prompt_id", "model_id", "parts", "status", "error")),
+        )
         .where(
             generation.c.prompt_id.in_(prompt_ids),
             generation.c.model_id.in_(model_ids),

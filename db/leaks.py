@@ -60,6 +60,7 @@ _ROW = (
     generation.c.id,
     generation.c.model_id,
     generation.c.status,
+    generation.c.error,
     generation.c.parts,
     generation.c.original_parts,
     generation.c.leaks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from uuid import UUID
 
 import streamlit as st
 
@@ -22,8 +23,8 @@ from app.components import (
 from app.components.explore_form import Asked
 from app.components.page import Page
 from app.domain import Identity, Role
-from app.errors import NotFoundError
-from app.services import explore, explore_prompts, hidden_results, leaderboard, slices
+from app.errors import BakeoffError, InvalidInputError, NotFoundError
+from app.services import explore, explore_prompts, hidden_results, leaderboard, slices, withdrawing
 from app.services import explore_battles as battles
 from app.services.experiments import ExperimentSummary
 from app.services.vote_store import StudyVotes
@@ -34,12 +35,37 @@ NOTHING = "Nothing matches all of these filters. Take one away, or choose anothe
 NO_STUDY = "The battles of a study appear here as soon as it has votes. An admin starts one under Experiments."
 
 
+def withdraw(output_id: UUID) -> None:
+    """Show an output to no rater any more, for the reason that was typed."""
+    field = explore_prompt.reason_key(output_id)
+    session.set_mistakes(field, {})
+    try:
+        withdrawing.withdraw_output(session.require(Role.ADMIN), output_id, session.typed(field) or "")
+    except InvalidInputError as error:
+        session.set_mistakes(field, {"reason": str(error)})
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+    else:
+        session.flash("Withdrawn: no rater is shown it any more. The votes on it are kept.", "saved")
+
+
+def put_back(output_id: UUID) -> None:
+    """Show a withdrawn output again."""
+    try:
+        withdrawing.put_back_output(session.require(Role.ADMIN), output_id)
+    except BakeoffError as error:
+        session.flash(str(error), "refused")
+        return
+    session.flash("Put back: raters are shown it again where a study has it.", "saved")
+
+
 def render() -> None:
     """Draw the page."""
     who = session.require(PAGE.role)
     if not (studies := study_choice.list_started(who, empty=NO_STUDY)):
         return
     st.title(PAGE.title, anchor=False)
+    session.show_flash()
     with st.container(horizontal=True, vertical_alignment="bottom", key="explore-head"):
         forgets = (*explore_form.FORGETS, "prompt")
         found, notes = study_choice.choose(studies, width=360, forgets=forgets)
@@ -148,7 +174,8 @@ def _show_prompt(who: Identity, study: StudyVotes, prompt: str, asked: Asked, *,
         st.html(explore_battles.link("All prompts", study=key, view="Prompts"))
         return
     n_pages = explore_prompt.n_pages(found)
-    explore_prompt.show(found, study=key, page=min(address.page_number(), n_pages))
+    acts = explore_prompt.Acts(withdraw, put_back) if who.role == Role.ADMIN else None
+    explore_prompt.show(found, study=key, page=min(address.page_number(), n_pages), acts=acts)
     address.turn(n_pages)
 
 

@@ -16,7 +16,9 @@ from app.domain import Role
 from app.services import prompt_sets, vote_files
 from tests.conftest import ROOT
 from tests.server import Server
-from tests.studies import jsonl, study
+from tests.studies import jsonl, person, study
+from tests.test_leading import vote_on
+from tests.test_manage_pages import press
 from tests.tester import html_of, open_tester, sign_in_as, start_tester, text_of
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
@@ -173,6 +175,27 @@ def test_votes_without_prompts_and_raters_are_told_apart_from_none() -> None:
     assert "It takes two votes or more" in text_of(open_tester(PAGE, view="Disagreement"))
     assert "No comment matches" in text_of(open_tester(PAGE, view="Comments"))
     assert "this study doesn't tell its raters apart" in text_of(open_tester(PAGE, rater="1"))
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_an_admin_withdraws_an_output_with_a_reason_and_shows_it_again() -> None:
+    study(n_models=2, n_prompts=1)
+    vote_on(person(), 1)
+    address = {
+        "view": "Prompts",
+        "prompt": re.findall(r"prompt=([0-9a-f]{32})", html_of(open_tester(PAGE, view="Prompts")))[0],
+    }
+    assert not [button for button in open_tester(PAGE, **address).button if button.label == "Withdraw it"]
+    at = open_tester(PAGE, role=Role.ADMIN, **address)
+    press(at, "Withdraw it")
+    assert "The reason needs 1 to 500 characters." in text_of(at)
+    field = next(one for one in at.text_input if one.label == "Reason")
+    field.set_value("It has somebody's address.").run()
+    press(at, "Withdraw it")
+    assert "Withdrawn: no rater is shown it any more." in text_of(at)
+    assert "An admin withdrew this output: It has somebody" in text_of(at)
+    press(at, "Show it again")
+    assert "raters are shown it again" in text_of(at) and "withdrew this output" not in text_of(at)
 
 
 VOTES = """

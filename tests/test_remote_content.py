@@ -1,4 +1,4 @@
-"""A44: what a model writes never makes a rater's browser ask another server, though that server is there and answers."""
+"""A44: nothing that a model writes makes a rater's browser ask another server, though that one is there and answers."""
 
 from __future__ import annotations
 

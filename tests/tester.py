@@ -24,9 +24,9 @@ def start_tester(file: str = "app/ui.py", /, *, role: Role = Role.RESEARCHER, **
     return _run(file, role, address)
 
 
-def open_tester(page: str, /, **address: str) -> AppTest:
-    """A page of the app as a researcher sees it, without an error."""
-    at = _run("app/ui.py", Role.RESEARCHER, address)
+def open_tester(page: str, /, *, role: Role = Role.RESEARCHER, **address: str) -> AppTest:
+    """A page of the app as a researcher (or another ``role``) sees it, without an error."""
+    at = _run("app/ui.py", role, address)
     at.switch_page(str(ROOT / "pages" / page)).run()
     assert not at.exception
     return at

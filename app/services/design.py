@@ -63,6 +63,11 @@ def get_design(experiment_id: UUID) -> Design:
     return _load(get_settings().database_url, experiment_id)
 
 
+def forget() -> None:
+    """Read all designs anew when they are asked for, since an output that they were read without is back."""
+    _load.cache_clear()
+
+
 @functools.lru_cache(maxsize=64)
 def _load(database_url: str, experiment_id: UUID) -> Design:
     with open_database(database_url).read() as session:

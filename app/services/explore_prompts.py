@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.discovery import find_plugins
-from app.domain import BlindBattle, Identity, Role
+from app.domain import BlindBattle, GenerationStatus, Identity, Role
 from app.errors import NotFoundError, RankingError
 from app.services.explore import Wanted, find_prompts, find_rows, part, split_words
 from app.services.explore_battles import NO_PARTS, status_note
@@ -22,7 +22,7 @@ from app.services.vote_store import StudyVotes
 from app.stats.intervals import wilson_interval
 from app.stats.vote_columns import SKIPPED, UNKNOWN
 from db import experiments, explore
-from db.engine import database
+from db.engine import Row, database
 from db.screens import Content
 
 RATED_BY = "bradley_terry"
@@ -56,6 +56,7 @@ class OnPrompt:
     """One model on one prompt. ``screen`` has its output on the left; ``points`` are wins, ties and both bad half.
 
     ``rating`` is the model's in the whole study, in logits; None where the ranking has none. The bounds are Wilson's.
+    ``is_shown`` says that raters may be shown its output, ``is_withdrawn`` that an admin took it out by hand.
     """
 
     model: str
@@ -63,6 +64,9 @@ class OnPrompt:
     screen: BlindBattle
     has_output: bool
     note: str
+    output_id: UUID | None
+    is_shown: bool
+    is_withdrawn: bool
     n_votes: int
     points: float
     win_rate: float | None
@@ -164,7 +168,10 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
                 rating=ratings.get(model),
                 screen=blind(prompt_id, Content(messages, parts, parts), rules),
                 has_output=bool(stored is not None and stored.parts),
-                note=status_note(stored.status) if stored is not None else "",
+                note=_note(stored) if stored is not None else "",
+                output_id=stored.id if stored is not None else None,
+                is_shown=stored is not None and stored.status == GenerationStatus.OK,
+                is_withdrawn=stored is not None and _is_withdrawn(stored),
                 n_votes=int(n_votes[place]),
                 points=float(points[place]),
                 win_rate=float(points[place] / n_votes[place]) if n_votes[place] else None,
@@ -176,6 +183,16 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
     screen = blind(prompt_id, Content(messages, NO_PARTS, NO_PARTS, row.attachments or ()), rules)
     n_all = int(study.columns.weight[rows].sum())
     return PromptAcrossModels(prompt_id, row.external_id, row.tags, screen, n_all, tuple(models))
+
+
+def _is_withdrawn(stored: Row) -> bool:
+    return stored.status == GenerationStatus.DROPPED and bool(stored.error)
+
+
+def _note(stored: Row) -> str:
+    if _is_withdrawn(stored):
+        return f"An admin withdrew this output: {stored.error}"
+    return status_note(stored.status)
 
 
 def _judged(study: StudyVotes, wanted: Wanted) -> NDArray[np.int64]:

@@ -255,7 +255,7 @@ def _store_choice(
         chosen = Checked(GenerationStatus.OK, [], row.original_parts or row.parts, None)
     was_ready = row.status == GenerationStatus.OK
     ready_at = None if chosen.status != GenerationStatus.OK else row.ready_at if was_ready else now
-    leaks.update_leaks(session, generation_id=row.id, columns={**chosen._asdict(), "ready_at": ready_at})
+    leaks.update_leaks(session, generation_id=row.id, columns={**chosen._asdict(), "ready_at": ready_at, "error": ""})
     if chosen.parts != row.parts:
         measures.forget_text(session, generation_ids=[row.id])
     return chosen.status
@@ -359,8 +359,8 @@ def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watc
             continue
         counts[1] += bool(found) and not row.leaks
         counts[2] += not found
-        if row.is_in_use:
-            counts[3] += 1
+        if row.is_in_use or (row.status == GenerationStatus.DROPPED and row.error):  # withdrawn, whatever it says
+            counts[3] += row.is_in_use
             leaks.update_leaks(session, generation_id=row.id, columns={"leaks": found})
         else:
             _store_choice(session, row, _choice_again(row, watches[row.model_id].choice), found, now)

@@ -274,6 +274,8 @@ def change_vote(rater: Identity, battle_id: UUID, answer: Answer, *, criteria: M
     with database().write() as session:
         battle, live = _open(session, rater, battle_id)
         _require_running(session, rater, battle)
+        if battle.is_withdrawn:
+            raise VoteRefusedError("Not changed: one of the two answers was withdrawn. Your vote stays as it is.")
         given = _given(battle, live)
         beside = checked_criteria(given.asks, answer, {**given.criteria, **criteria})
         if answer == given.answer and beside == given.criteria:
