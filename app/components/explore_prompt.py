@@ -77,7 +77,7 @@ def _show_acts(one: OnPrompt, output_id: UUID, acts: Acts) -> None:
     if one.is_withdrawn:
         st.button("Show it again", key=f"put-back-{output_id}", on_click=acts.put_back, args=(output_id,))
     elif one.is_shown:
-        with st.popover("Withdraw", key=f"withdraw-{output_id}"):
+        with st.popover("Withdraw", type="tertiary", key=f"withdraw-{output_id}"):
             st.html(f"<p>{_WARNING}</p>")
             st.text_input("Reason", key=reason_key(output_id), max_chars=LONGEST_REASON)
             note.show_mistake(session.mistakes(reason_key(output_id)).get("reason"))
