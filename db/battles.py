@@ -198,6 +198,12 @@ _WITHDRAW = Prepared(
     .values(status=BattleStatus.EXPIRED)
     .returning(battle.c.pair_id)
 )
+_NEWEST = Prepared(
+    select(battle.c.status, battle.c.lease_until)
+    .where(battle.c.rater_id == bindparam("rater_id"), battle.c.experiment_id == bindparam("experiment_id"))
+    .order_by(battle.c.assigned_at.desc(), battle.c.id.desc())
+    .limit(1)
+)
 _HAS_ROOM = Prepared(
     select(pair.c.id)
     .where(pair.c.experiment_id == bindparam("experiment_id"), pair.c.n_votes < bindparam("quota"))
@@ -350,6 +356,12 @@ def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID)
         .order_by(vote.c.voted_at.desc(), vote.c.id.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def was_given_away(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID, now: datetime) -> bool:
+    """Whether the newest battle of this rater went back to the pool because its lease had run out."""
+    newest = _NEWEST.first(session, rater_id=rater_id, experiment_id=experiment_id)
+    return newest is not None and newest.status == BattleStatus.EXPIRED and newest.lease_until < now
 
 
 def has_room(session: Session | Peek, *, experiment_id: UUID, quota: int) -> bool:

@@ -105,6 +105,7 @@ EXAMPLES: dict[str, Callable[[Rows], list[dict[str, Any]]]] = {
     "db.votes._COMMENT": lambda rows: [{"battle": rows.voted}, {"battle": rows.open}],
     "db.battles._TAKEN": lambda rows: [{"experiment_id": rows.study}],
     "db.battles._SERVED": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}],
+    "db.battles._NEWEST": lambda rows: [{"rater_id": rows.rater.account_id, "experiment_id": rows.study}],
     "db.battles._COUNT_SERVED": lambda rows: [
         {"rater_id": rows.rater.account_id, "experiment_id": rows.study},
         {"rater_id": new_id(), "experiment_id": rows.study},

@@ -15,6 +15,7 @@ from app.services import experiments, leaderboard, pair_counts, serving, voting
 from app.services.board_view import View
 from app.services.sides import to_outcome
 from app.services.slices import Slice
+from db import battles
 from db.engine import Database
 from tests.studies import person, study
 
@@ -280,11 +281,38 @@ def test_an_absent_raters_battle_goes_back_and_a_late_vote_is_kept_and_marked(st
         )
     pair_counts.forget_counts(experiment_id)
     on_time = battle_of(present)
+    ballot = serving.next_battle(absent)
+    assert ballot is not None and ballot.battle is None, "nothing is left, so nothing is said of another pair"
     assert voting.cast_vote(absent, taken, Answer.LEFT)[0] == Receipt.SAVED
     assert rows(store, "SELECT is_late FROM vote")[0][0] in (True, 1)
     check_counts(store)
     with pytest.raises(ConflictError):  # the late vote filled the quota of one, which ended the study
         voting.cast_vote(present, on_time, Answer.LEFT)
+
+
+def test_who_comes_back_to_find_the_pair_given_away_is_told_once(store: Database) -> None:
+    experiment_id = study(n_models=2, n_prompts=2, votes_per_pair=2)
+    absent = person()
+    taken = battle_of(absent)
+    with store.write() as session:
+        session.connection().execute(
+            text("UPDATE battle SET lease_until = :then"), {"then": sql_time(store, minutes_ago=1)}
+        )
+    back = serving.next_battle(absent)
+    assert back is not None and back.battle is not None
+    assert (back.battle.id, back.note) == (taken, ""), "nobody else wanted it"
+    with store.write() as session:
+        session.connection().execute(
+            text("UPDATE battle SET lease_until = :then"), {"then": sql_time(store, minutes_ago=1)}
+        )
+    with store.act() as act:
+        assert battles.release_expired(act, experiment_id=experiment_id, now=utc_now()) == 1
+    pair_counts.forget_counts(experiment_id)
+    back = serving.next_battle(absent)
+    assert back is not None and back.battle is not None and back.battle.id != taken
+    assert back.note == serving.GIVEN_AWAY
+    again = serving.next_battle(absent)
+    assert again is not None and again.battle is not None and again.note == ""
 
 
 def test_votes_of_staff_are_marked_and_left_out_of_the_board(store: Database) -> None:

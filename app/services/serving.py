@@ -30,6 +30,7 @@ from db import battles, experiments, participation, screens
 from db.engine import Peek, Row, Session, database
 
 WITHDRAWN = "One of the two answers was withdrawn meanwhile. Here is another pair."
+GIVEN_AWAY = "You were away for longer than a pair is kept, so somebody else got it. Here is another one."
 TAKES_VOTES = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
 
 
@@ -44,10 +45,14 @@ def next_battle(rater: Identity) -> Ballot | None:
         return None
     is_withdrawn = screen.battle_id is not None and bool(screen.is_withdrawn)
     is_open = screen.battle_id is not None and screen.lease_until > utc_now() and not is_withdrawn
+    note = WITHDRAWN if is_withdrawn else ""
     if not is_open and screen.status in TAKES_VOTES:
         with forgotten_on_error(rater.account_id), database().act() as session:
             battles.lock_voting(session, experiment_id=screen.id)
             rules = experiments.get_experiment(session, experiment_id=screen.id)._asdict()
+            mine = {"rater_id": rater.account_id, "experiment_id": screen.id}
+            if screen.battle_id is None and battles.was_given_away(session, **mine, now=utc_now()):
+                note = GIVEN_AWAY
             if rules["flow"]:
                 leading.enter(session, rater, rules)
             if _reserve_shown(session, rater, rules) is not None or is_withdrawn:
@@ -58,8 +63,8 @@ def next_battle(rater: Identity) -> Ballot | None:
     if screen.battle_id is not None and screen.status in TAKES_VOTES:
         battle = blind(screen.battle_id, screens.content_of(screen), screen._asdict())
     ballot = _ballot(screen._asdict(), battle, screen.n_voted)
-    if is_withdrawn and battle is not None:
-        ballot = replace(ballot, note=WITHDRAWN)
+    if note and battle is not None:
+        ballot = replace(ballot, note=note)
     is_led = screen.flow and (battle is None or screen.purpose == Purpose.PRACTICE)
     return _led(rater, screen, ballot) if is_led else ballot
 
