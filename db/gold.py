@@ -54,6 +54,12 @@ def count_gold(session: Session, *, experiment_id: UUID) -> dict[Purpose, int]:
     return {Purpose(row[0]): row[1] for row in rows}
 
 
+def list_texts(session: Session, *, experiment_id: UUID) -> list[Row[Any]]:
+    """What the pairs with a known answer say beside their prompts: rows (left, right, reason) in their order."""
+    wanted = select(gold.c.left, gold.c.right, gold.c.reason).where(gold.c.experiment_id == experiment_id)
+    return list(session.execute(wanted.order_by(gold.c.position)))
+
+
 def list_met(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID, purpose: Purpose) -> list[Any]:
     """The pairs of one purpose in their order, with how often this rater was served and answered each."""
     return _MET.all(session, rater_id=rater_id, experiment_id=experiment_id, purpose=purpose)

@@ -235,3 +235,18 @@ def test_a_study_that_asks_for_what_it_lacks_is_refused_in_words(store: Database
     id_ = study(flow=Flow(gold_every=5), is_started=False)
     with pytest.raises(InvalidInputError, match="attention checks, and there are no pairs"):
         experiments.start_experiment(None, id_)
+
+
+@pytest.mark.parametrize("field", ["left", "right", "reason"])
+def test_a_known_answer_that_names_a_model_would_unblind_the_study(store: Database, field: str) -> None:
+    """Its prompt may: it says nothing of who answered."""
+    id_ = study(is_started=False)
+    named = {**GOOD, field: "I am Model 1, an assistant."}
+    gold_files.import_gold(
+        None, jsonl({**GOOD, "prompt": "Who is Model 1?"}, named), experiment_id=id_, purpose=Purpose.GOLD
+    )
+    assert experiments.check_experiment(None, id_) == [
+        "Pair 2 of those with a known answer names Model 1, so the study would not be blind."
+    ]
+    with pytest.raises(InvalidInputError, match="Pair 2"):
+        experiments.start_experiment(None, id_)

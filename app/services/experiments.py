@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
@@ -131,15 +131,22 @@ def _problems(session: Session, experiment_id: UUID) -> list[str]:
     if mistake := find_asks_mistake(asks):
         problems.append(mistake)
     labels = [criterion.label for criterion in asks.criteria]
-    shown = "\n".join([experiment.title, experiment.guidelines, flow.consent, *labels]).casefold()
+    said = [experiment.title, experiment.guidelines, flow.consent, *labels]
+    shown = {"What raters read (title, guidelines, consent, criteria)": said}
+    for number, row in enumerate(gold.list_texts(session, experiment_id=experiment_id), start=1):
+        shown[f"Pair {number} of those with a known answer"] = [row.left, row.right, row.reason]
+    return problems + _find_names([arm.name for arm in arms], shown)
+
+
+def _find_names(models: Sequence[str], shown: Mapping[str, Sequence[str]]) -> list[str]:
+    """What of these texts, by what they are, names a model; one sentence for each of them."""
     # A name of one letter is also a word, and tells nobody anything.
-    names = [arm.name for arm in arms if len(arm.name) > 1]
-    named = [name for name in names if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", shown)]
-    if named:
-        problems.append(
-            f"What raters read (title, guidelines, consent, criteria) names {named[0]}, so the study would not be "
-            "blind."
-        )
+    names = {name: re.compile(rf"(?<!\w){re.escape(name.casefold())}(?!\w)") for name in models if len(name) > 1}
+    problems = []
+    for what, texts in shown.items():
+        text = "\n".join(texts).casefold()
+        if named := next((name for name, pattern in names.items() if pattern.search(text)), None):
+            problems.append(f"{what} names {named}, so the study would not be blind.")
     return problems
 
 
