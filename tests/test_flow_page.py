@@ -15,6 +15,7 @@ from app.study import Flow
 from tests.ballot_page import IDLE, BallotPage
 from tests.server import Server
 from tests.test_vote_page import write_plain_texts
+from tests.test_zoom_and_motion_page import serious
 
 FLOW = Flow(
     consent="## What this is\n\nYou compare answers of **machines**. You can stop at any time.",
@@ -64,6 +65,10 @@ def seeded(
 
 
 def shoot(page: Page, name: str) -> None:
+    """Look at a page: axe does it here, a person where they want pictures."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert serious(page) == {}, f"{name}, {scheme}"
     if SHOTS:
         for width, height in ((1280, 800), (390, 844)):
             for scheme in ("light", "dark"):
@@ -121,6 +126,10 @@ def test_from_the_prolific_link_to_the_completion_code(
     ballot = BallotPage(context.new_page(), server)
     begin(ballot, server, link)
     last = ballot.wait_for_battle()
+    click(ballot.page, "Guidelines")
+    expect(ballot.page.get_by_role("dialog")).to_be_visible()
+    shoot(ballot.page, "guidelines")
+    ballot.page.keyboard.press("Escape")
     for i in range(N_VOTES):
         expect(ballot.page.get_by_text(f"{i} of {N_VOTES}")).to_be_visible()
         if i == 3:  # the same person on another device sees the same battle

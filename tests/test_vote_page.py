@@ -92,6 +92,13 @@ def ballot(
 
 strict = pytest.mark.parametrize("ballot", ["strict"], indirect=True, ids=[""])
 
+# What has the focus by its name, and whether that can be seen.
+FOCUSED = """() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const words = [...at.childNodes].length ? at.innerText : "";
+  const name = at.getAttribute("aria-label") ?? words.split("\\n")[0];
+  return [at.tagName === "MAIN" ? "" : name.trim(), style.outlineStyle !== "none" || style.boxShadow !== "none"];
+}"""
 ANSWERS = [
     ("Left is better", "left", "ArrowLeft", "a"),
     ("Right is better", "right", "ArrowRight", "D"),
@@ -265,6 +272,23 @@ def test_undo_shows_that_pair_again_and_then_the_one_that_waited(ballot: BallotP
     assert ballot.shown == waiting
     battle = first[0]
     assert acts(ballot.server, battle) == [(battle, "vote", "left"), (battle, "undo", None), (battle, "vote", "right")]
+
+
+def test_tab_goes_over_the_tools_the_prompt_and_both_sides_to_the_answers(ballot: BallotPage) -> None:
+    """The order in which it is read, each place seen and named, and none twice before the last."""
+    page, seen = ballot.page, []
+    ballot.press("s")  # now there is something to undo
+    page.evaluate("() => { document.activeElement?.blur(); document.body.focus(); }")
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUSED))
+        if seen[-1][0].startswith("Can't judge"):
+            break
+    names = [name for name, _ in seen if name and name != "Skip to main content"]
+    wanted = ["Guidelines", "Plain", "Undo", "My votes", "Prompt", "Left", "Right"]
+    wanted += ["Left is better", "Tie", "Both are bad", "Right is better", "Can't judge"]
+    assert names == wanted
+    assert [name for name, has_mark in seen if name and not has_mark] == []
 
 
 def test_no_key_votes_behind_the_open_guidelines(ballot: BallotPage) -> None:

@@ -268,7 +268,7 @@
       if (!now || battle !== mine) return;
       markUnseen(now);
       for (const part of Object.values(now).flat().flatMap((cell) => [...cell.querySelectorAll(".stMarkdown")])) {
-        if (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight) part.tabIndex = 0;
+        if (part.scrollWidth > part.clientWidth + 1 || part.scrollHeight > part.clientHeight + 1) part.tabIndex = 0;
       }
       for (const image of now.prompt.flatMap((cell) => [...cell.querySelectorAll("img:not([data-bo-look])")])) {
         image.dataset.boLook = "";
