@@ -32,7 +32,7 @@
     sent = battle();
     clearTimeout(slow);
     slow = setTimeout(() => {
-      if (sent && isConnected()) say("The server takes its time. Your answer is on its way.", true);
+      if (sent && sent === battle() && isConnected()) say("The server takes its time. Your answer is on its way.", true);
     }, SLOW_MS);
   }
   function settle() {
@@ -44,7 +44,7 @@
     if (event.target.closest?.(ANSWERS)?.matches(":enabled")) note();
   }, true);
   addEventListener("keydown", (event) => {
-    if (!KEYS.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || !battle()) return;
+    if (!KEYS.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || !battle()) return;
     if (event.target.closest?.("input, textarea, select, [contenteditable=true]") || !isConnected()) return;
     note();
   }, true);
@@ -55,6 +55,7 @@
     isLost = true;
     lostWith = sent;
     clearTimeout(slow);
+    clearTimeout(timer); // else the end of an earlier word would be the end of this one
     timer = setTimeout(() => {
       if (isLost) say(`The connection is lost. Trying to connect again…${battle() ? " What you chose and typed stays here." : ""}`, true);
     }, BLIP_MS);
@@ -105,7 +106,11 @@
     } else if (wasConnected) lose();
     wasRunning = !isIdle();
   }
-  new MutationObserver(look).observe(document.documentElement, { subtree: true, attributes: true,
+  new MutationObserver((changes) => {
+    // A run may begin and end before anybody looks.
+    wasRunning ||= changes.some((one) => one.attributeName === "data-test-script-state" && one.oldValue !== "notRunning");
+    look();
+  }).observe(document.documentElement, { subtree: true, attributes: true, attributeOldValue: true,
     attributeFilter: ["data-test-connection-state", "data-test-script-state"] });
   for (const kind of ["online", "offline"]) addEventListener(kind, look);
   // Streamlit's own window about it asks raters about a server that they don't know, and stands before the pair.
