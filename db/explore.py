@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -74,9 +74,12 @@ def list_votes(session: Session, *, battle_ids: Sequence[UUID]) -> list[Row[Any]
 
 
 def list_outputs(
-    session: Session, *, prompt_ids: Sequence[UUID], model_ids: Sequence[UUID]
+    session: Session, *, prompt_ids: Sequence[UUID], model_ids: Sequence[UUID], shown: Collection[UUID] = ()
 ) -> dict[tuple[UUID, UUID], Row[Any]]:
-    """The newest stored output (id, parts, status, error) of each of these models for each of these prompts."""
+    """An output (id, parts, status, error) of each of these models for each of these prompts.
+
+    That is one of ``shown``, else one that was withdrawn, else the newest.
+    """
     rows = session.execute(
         select(
             *(generation.c[name] for name in ("id", "prompt_id", "model_id", "parts", "status", "error")),
@@ -88,7 +91,8 @@ def list_outputs(
         )
         .order_by(generation.c.id)
     )
-    return {(row.prompt_id, row.model_id): row for row in rows}
+    found = sorted(rows, key=lambda row: (row.id in shown, row.status == GenerationStatus.DROPPED and row.error != ""))
+    return {(row.prompt_id, row.model_id): row for row in found}
 
 
 def list_prompts(session: Session, *, prompt_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:

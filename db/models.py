@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, String, case, cast, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, String, and_, case, cast, delete, func, insert, or_, select, update
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -231,11 +231,15 @@ def list_usable(
 ) -> list[Row[Any]]:
     """Rows (model_id, prompt_id, id) of the generations that an experiment may show, one setting of each model.
 
-    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design.
+    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design. What was withdrawn
+    since helps to choose the setting, which stays the same, and is then left out.
     """
-    frozen = () if until is None else (generation.c.ready_at <= until,)
+    is_ok = generation.c.status == GenerationStatus.OK
+    is_withdrawn = and_(generation.c.status == GenerationStatus.DROPPED, generation.c.error != "")
+    can_count = (is_ok,) if until is None else (or_(is_ok, is_withdrawn), generation.c.ready_at <= until)
+    of_one = (generation.c.model_id, generation.c.prompt_id, generation.c.id, generation.c.settings_hash)
     rows = session.execute(
-        select(generation.c.model_id, generation.c.prompt_id, generation.c.id, generation.c.settings_hash)
+        select(*of_one, generation.c.status)
         .select_from(
             generation.join(prompt, generation.c.prompt_id == prompt.c.id).join(
                 arm, arm.c.model_id == generation.c.model_id
@@ -244,13 +248,12 @@ def list_usable(
         .where(
             arm.c.experiment_id == experiment_id,
             prompt.c.prompt_set_id == prompt_set_id,
-            generation.c.status == GenerationStatus.OK,
             generation.c.sample == 0,
-            *frozen,
+            *can_count,
         )
         .order_by(generation.c.id)
     )
-    return of_one_setting(list(rows))
+    return [row for row in of_one_setting(list(rows)) if row.status == GenerationStatus.OK]
 
 
 def of_one_setting(rows: Sequence[Row[Any]]) -> list[Row[Any]]:

@@ -22,7 +22,7 @@ from app.components import (
 )
 from app.components.explore_form import Asked
 from app.components.page import Page
-from app.domain import Identity, Role
+from app.domain import GenerationStatus, Identity, Role
 from app.errors import BakeoffError, InvalidInputError, NotFoundError
 from app.services import explore, explore_prompts, hidden_results, leaderboard, slices, withdrawing
 from app.services import explore_battles as battles
@@ -52,11 +52,14 @@ def withdraw(output_id: UUID) -> None:
 def put_back(output_id: UUID) -> None:
     """Show a withdrawn output again."""
     try:
-        withdrawing.put_back_output(session.require(Role.ADMIN), output_id)
+        status = withdrawing.put_back_output(session.require(Role.ADMIN), output_id)
     except BakeoffError as error:
         session.flash(str(error), "refused")
         return
-    session.flash("Put back: raters are shown it again where a study has it.", "saved")
+    if status == GenerationStatus.OK:
+        session.flash("Put back: raters are shown it again where a study has it.", "saved")
+    else:
+        session.flash("It names its maker: raters aren't shown it until you choose so under Models, Leaks.", "refused")
 
 
 def render() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.services import shared_work, threads
+from tests.conftest import ROOT
 
 
 def test_what_has_begun_is_waited_for_and_what_has_not_is_given_up() -> None:
@@ -50,3 +52,12 @@ def test_heavy_work_gives_way_to_pages_and_so_do_the_threads_that_it_starts() ->
     usual = niceness()
     assert threads.submit("tried", 1, inside).result(10) == (max(usual, threads.NICENESS),) * 2
     assert niceness() == usual
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is the whole process's")
+def test_a_server_that_was_started_lower_still_stays_there_and_computes() -> None:
+    """A priority can't be raised by an ordinary user, which would leave no thread to compute with."""
+    code = "import os; from app.services import threads; print(threads.submit('t', 1, os.getpriority, 0, 0).result(20))"
+    command = ["nice", "-n", "15", sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "15"), done.stderr

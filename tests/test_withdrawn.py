@@ -5,14 +5,31 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
-from app.domain import Answer
+from app.domain import Answer, GenerationStatus, LeakChoice
 from app.errors import ConflictError, InvalidInputError, NotFoundError, VoteRefusedError
-from app.services import leak_check, remarks, serving, voting, withdrawing
+from app.services import (
+    design,
+    experiments,
+    explore_prompts,
+    generations,
+    leak_check,
+    remarks,
+    serving,
+    vote_store,
+    voting,
+    withdrawing,
+)
+from app.services.explore import Wanted
+from db.columns import new_id
 from db.engine import Database
-from tests.studies import person, study
+from db.tables import Generation, tables_of
+from tests.studies import jsonl, person, study
 from tests.test_leading import scalar, screen, vote_on
+
+(generation,) = tables_of(Generation)
+SET, PROMPT = "SELECT id FROM prompt_set", "SELECT id FROM prompt WHERE external_id = 'p0'"
 
 
 def find(store: Database, output: str) -> UUID:
@@ -94,3 +111,50 @@ def test_a_vote_on_it_stays_and_is_not_changed_unseen(store: Database) -> None:
     voting.undo_vote(rater, study_id)
     shown = screen(rater).battle
     assert shown is not None and shown.id != battle.id
+
+
+def test_explore_offers_the_output_that_raters_are_shown_not_a_newer_sample(store: Database) -> None:
+    study_id = study(n_models=2, n_prompts=2, votes_per_pair=9)
+    second = {"prompt_id": "p0", "model": "Model 0", "output": "second sample", "sample": 1}
+    set_id, prompt_id = (UUID(str(scalar(store, sql))) for sql in (SET, PROMPT))
+    generations.import_generations(None, jsonl(second), prompt_set_id=set_id)
+    vote_on(person(), 2)
+    seen = explore_prompts.get_prompt(None, vote_store.read(study_id), prompt_id, Wanted())
+    one = next(one for one in seen.models if one.model == "Model 0")
+    assert one.is_shown and one.output_id == find(store, "answer 0 0")
+    withdrawing.withdraw_output(None, one.output_id, "Reason.")
+    assert {battle.prompt[0].content for battle in vote_on(person(), 9)} == {"question 1"}
+    design.forget()
+    seen = explore_prompts.get_prompt(None, vote_store.read(study_id), prompt_id, Wanted())
+    assert next(one for one in seen.models if one.model == "Model 0").is_withdrawn
+
+
+def test_a_running_study_keeps_the_setting_of_a_model_one_of_whose_outputs_was_withdrawn(store: Database) -> None:
+    study_id = study(n_models=2, n_prompts=2, votes_per_pair=9, is_started=False)
+    with store.write() as session:
+        for row in session.execute(select(generation)).all():
+            if row.parts[0]["text"].startswith("answer 0"):
+                warm = [{"type": "text", "text": row.parts[0]["text"].replace("answer", "warm")}]
+                more = {"id": new_id(), "settings_hash": "warm", "parts": warm}
+                session.execute(insert(generation).values({**row._asdict(), **more}))
+    experiments.start_experiment(None, study_id)
+    withdraw(store, "warm 0 1")
+    design.forget()
+    said = {side for battle in vote_on(person(), 9) for side in (battle.left, battle.right)}
+    assert said == {"warm 0 0", "answer 1 0"}
+
+
+@pytest.mark.parametrize("choice", [LeakChoice.KEEP, LeakChoice.MASK])
+def test_no_choice_about_leaks_brings_it_back_and_a_leak_found_meanwhile_waits_for_one(
+    store: Database, choice: LeakChoice
+) -> None:
+    study(n_models=2, n_prompts=1)
+    withdraw(store, "answer 0 0")
+    output = find(store, "answer 0 0")
+    leak_check.add_phrase(None, "answer 0")
+    leak_check.choose_for_model(None, UUID(str(scalar(store, "SELECT id FROM model WHERE name = 'Model 0'"))), choice)
+    with pytest.raises(ConflictError, match="put it back first"):
+        leak_check.choose_for_output(None, output, choice)
+    assert scalar(store, "SELECT count(*) FROM generation WHERE status = 'dropped' AND error <> ''") == 1
+    assert withdrawing.put_back_output(None, output) == GenerationStatus.FLAGGED
+    assert screen(person()).battle is None

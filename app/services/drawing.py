@@ -30,7 +30,7 @@ def draw_battle(
 ) -> dict[str, Any] | None:
     """What to show next, as columns of a battle, with one vote of its quota taken; None when nothing is left."""
     strategy = get_strategies()[rules["allocation"]]
-    refused = history.is_exhausted.copy()
+    refused = history.is_exhausted | (design.n_prompts == 0)  # of a pair, all outputs may have been withdrawn
     plan = partial(get_plan, rules["id"], rules["allocation"], design)
     while True:
         n_taken = get_counts(session, rules["id"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.discovery import find_plugins
 from app.domain import BlindBattle, GenerationStatus, Identity, Role
 from app.errors import NotFoundError, RankingError
+from app.services.design import get_design
 from app.services.explore import Wanted, find_prompts, find_rows, part, split_words
 from app.services.explore_battles import NO_PARTS, status_note
 from app.services.shown import blind
@@ -151,7 +152,8 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
     n_votes, points = _tally(study, rows)
     with database().read() as session:
         row = explore.list_prompts(session, prompt_ids=[prompt_id])[prompt_id]
-        outputs = explore.list_outputs(session, prompt_ids=[prompt_id], model_ids=study.model_ids)
+        shown = _shown_outputs(actor, study, prompt_id)
+        outputs = explore.list_outputs(session, prompt_ids=[prompt_id], model_ids=study.model_ids, shown=shown)
         rules = {"shows": explore.get_shows(session, experiment_id=study.experiment_id), "flow": {"must_play": False}}
     ratings = _ratings(study, wanted)
     lower, upper = wilson_interval(points, n_votes)
@@ -170,7 +172,7 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
                 has_output=bool(stored is not None and stored.parts),
                 note=_note(stored) if stored is not None else "",
                 output_id=stored.id if stored is not None else None,
-                is_shown=stored is not None and stored.status == GenerationStatus.OK,
+                is_shown=stored is not None and stored.status == GenerationStatus.OK and stored.id in shown,
                 is_withdrawn=stored is not None and _is_withdrawn(stored),
                 n_votes=int(n_votes[place]),
                 points=float(points[place]),
@@ -183,6 +185,17 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
     screen = blind(prompt_id, Content(messages, NO_PARTS, NO_PARTS, row.attachments or ()), rules)
     n_all = int(study.columns.weight[rows].sum())
     return PromptAcrossModels(prompt_id, row.external_id, row.tags, screen, n_all, tuple(models))
+
+
+def _shown_outputs(actor: Identity | None, study: StudyVotes, prompt_id: UUID) -> set[UUID]:
+    """The outputs that a study of this server shows for a prompt, for an admin who may withdraw one of them."""
+    if actor is not None and actor.role != Role.ADMIN:
+        return set()
+    try:
+        generation = get_design(study.experiment_id).generation
+    except NotFoundError:
+        return set()
+    return {generation[key] for model_id in study.model_ids if (key := (model_id, prompt_id)) in generation}
 
 
 def _is_withdrawn(stored: Row) -> bool:

@@ -209,6 +209,8 @@ def choose_for_output(actor: Identity | None, generation_id: UUID, choice: LeakC
             raise NotFoundError("There is no such output that names its maker.")
         leaks.hold_drafts(session, model_ids={rows[0].model_id})
         (row,) = leaks.list_leaking(session, generation_id=generation_id)
+        if _is_withdrawn(row):
+            raise ConflictError("An admin withdrew this output; put it back first, under Explore.")
         if row.is_in_use:
             raise ConflictError(_IN_USE)
         if row.state == _STATE_OF[choice]:
@@ -234,7 +236,7 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
         leaks.hold_drafts(session, model_ids={model_id})
         leaks.set_choice(session, model_id=model_id, choice=choice)
         rows = [] if choice == LeakChoice.ASK else leaks.list_leaking(session, model_id=model_id)
-        other = [row for row in rows if row.state != _STATE_OF[choice]]
+        other = [row for row in rows if row.state != _STATE_OF[choice] and not _is_withdrawn(row)]
         changed = [row for row in other if not row.is_in_use]
         for row in changed:
             _store_choice(session, row, choice, row.leaks, now)
@@ -246,6 +248,10 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
     return done
 
 
+def _is_withdrawn(row: Row) -> bool:
+    return row.status == GenerationStatus.DROPPED and bool(row.error)
+
+
 def _store_choice(
     session: Session, row: Row, choice: LeakChoice, found: list[dict[str, Any]], now: datetime
 ) -> GenerationStatus:
@@ -255,7 +261,7 @@ def _store_choice(
         chosen = Checked(GenerationStatus.OK, [], row.original_parts or row.parts, None)
     was_ready = row.status == GenerationStatus.OK
     ready_at = None if chosen.status != GenerationStatus.OK else row.ready_at if was_ready else now
-    leaks.update_leaks(session, generation_id=row.id, columns={**chosen._asdict(), "ready_at": ready_at, "error": ""})
+    leaks.update_leaks(session, generation_id=row.id, columns={**chosen._asdict(), "ready_at": ready_at})
     if chosen.parts != row.parts:
         measures.forget_text(session, generation_ids=[row.id])
     return chosen.status
@@ -359,7 +365,7 @@ def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watc
             continue
         counts[1] += bool(found) and not row.leaks
         counts[2] += not found
-        if row.is_in_use or (row.status == GenerationStatus.DROPPED and row.error):  # withdrawn, whatever it says
+        if row.is_in_use or _is_withdrawn(row):
             counts[3] += row.is_in_use
             leaks.update_leaks(session, generation_id=row.id, columns={"leaks": found})
         else:

@@ -31,8 +31,10 @@ def withdraw_output(actor: Identity | None, generation_id: UUID, reason: str) ->
         _store(session, actor, row, GenerationStatus.DROPPED, reason)
 
 
-def put_back_output(actor: Identity | None, generation_id: UUID) -> None:
+def put_back_output(actor: Identity | None, generation_id: UUID) -> GenerationStatus:
     """Show a withdrawn output again; another server on the same database does so from its next start on.
+
+    One that names its maker, by what is known now, waits for an admin's choice instead: it is ``flagged``.
 
     Raises NotFoundError, and ConflictError for one that wasn't withdrawn.
     """
@@ -41,8 +43,11 @@ def put_back_output(actor: Identity | None, generation_id: UUID) -> None:
         row = _find(session, generation_id)
         if row.status != GenerationStatus.DROPPED or not row.error:
             raise ConflictError("This output wasn't withdrawn.")
-        _store(session, actor, row, GenerationStatus.OK, "")
+        names_maker = bool(row.leaks) and row.original_parts is None
+        status = GenerationStatus.FLAGGED if names_maker else GenerationStatus.OK
+        _store(session, actor, row, status, "")
     design.forget()
+    return status
 
 
 def _find(session: Session, generation_id: UUID) -> Row:
