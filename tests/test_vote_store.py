@@ -365,3 +365,25 @@ def test_a_raters_number_stays_theirs_when_others_join(store: Database) -> None:
     vote_export.export_votes(None, study_id, out)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [row["rater"] for row in sorted(rows, key=lambda row: row["voted_at"])] == ["rater-1", "rater-2"]
+
+
+def test_what_another_process_kept_meanwhile_takes_the_place_of_an_interrupted_look(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vote_snapshot, "FEWEST", 1)
+    study_id, rater = study(n_models=3), person()
+    cast(rater, *[Answer.LEFT] * 4)
+
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vote_store._Study, "_finished", away)
+        with pytest.raises(DatabaseUnavailable):
+            vote_store.read(study_id)
+    interrupted = dict(vote_store._studies)
+    vote_store.forget()
+    vote_store.read(study_id)  # as the other one does
+    vote_store.forget()
+    vote_store._studies.update(interrupted)
+    assert in_memory(study_id) == counted(store, study_id)
