@@ -13,6 +13,7 @@ from app.components import (
     head_to_head,
     hidden,
     note,
+    page_file,
     progress,
     session,
     slice_form,
@@ -195,9 +196,7 @@ def _show_rest(
     head_to_head.show_parts(found)
     with st.container(horizontal=True, key="compare-files"):
         name = f"{setting.key}-compare.csv"
-        st.download_button(
-            "Numbers as CSV", lambda: compare_file.write_comparison(found), name, "text/csv", key="compare-csv"
-        )
+        page_file.show("Numbers as CSV", lambda: compare_file.write_comparison(found), name, key="compare-csv")
     st.subheader("Length and form held equal", anchor=False)
     if st.toggle("Control for form", help=STYLE_HELP, key="style", bind="query-params"):
         work = shared_work.begin(

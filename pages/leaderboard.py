@@ -17,6 +17,7 @@ from app.components import (
     judge_panel,
     measure_table,
     methods,
+    page_file,
     progress,
     report,
     session,
@@ -238,19 +239,14 @@ def _show_files(
     found: Board, notes: Sequence[str], place: Mapping[str, object], asked: Asked, guessed: Guessed | None
 ) -> None:
     with st.container(horizontal=True, key="board-files"):
-        st.download_button(
-            "Board as CSV", lambda: board_file.write_board(found), f"{found.key}-board.csv", "text/csv", key="board-csv"
-        )
-        st.download_button(
-            "Pairs as CSV", lambda: board_file.write_pairs(found), f"{found.key}-pairs.csv", "text/csv", key="pairs-csv"
-        )
-        st.download_button(
+        page_file.show("Board as CSV", lambda: board_file.write_board(found), f"{found.key}-board.csv", key="board-csv")
+        page_file.show("Pairs as CSV", lambda: board_file.write_pairs(found), f"{found.key}-pairs.csv", key="pairs-csv")
+        page_file.show(
             "Report as HTML",
             lambda: _write_report(found, notes, asked, guessed),
             f"{found.key}-report.html",
-            "text/html",
             key="report-html",
-            help="One file with the board, its charts and the methods; print it for a PDF.",
+            said="One file with the board, its charts and the methods; print it for a PDF.",
         )
         st.link_button("Link to this view", f"?{urlencode(place, doseq=True)}")
 

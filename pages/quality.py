@@ -14,6 +14,7 @@ from app.components import (
     board_change,
     hidden,
     note,
+    page_file,
     quality_charts,
     quality_tiles,
     rater_list,
@@ -109,11 +110,10 @@ def _show(who: Identity, summary: ExperimentSummary, study: StudyVotes, chosen: 
     _show_parts(found, raters, guesses.get_guessed(who, study.experiment_id, with_staff=chosen.with_staff))
     if found["balance"] is not None and not isinstance(found["balance"], str):
         quality_charts.show_pairs(found["balance"])
-        st.download_button(
+        page_file.show(
             "Pairs and sides as CSV",
             lambda: quality_balance.write_pairs_shown(found["balance"]),
             f"{summary.key}-shown.csv",
-            "text/csv",
             key="shown-csv",
         )
     waiting = tuple(part for part, one in found.items() if one is None)
@@ -169,12 +169,8 @@ def _show_raters(
     else:
         shown = []
         note.show("No rater matches. Clear the search to see all.")
-    st.download_button(
-        "Raters as CSV",
-        lambda: rater_board.write_raters(raters),
-        f"{summary.key}-raters.csv",
-        "text/csv",
-        key="raters-csv",
+    page_file.show(
+        "Raters as CSV", lambda: rater_board.write_raters(raters), f"{summary.key}-raters.csv", key="raters-csv"
     )
     rater_list.choose_out(raters.number[shown].tolist(), out, len(study.raters))
     if n_flagged:

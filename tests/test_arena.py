@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from threading import Barrier
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +19,7 @@ from app.errors import BakeoffError, ConflictError, InvalidInputError, NotFoundE
 from app.jobs.arena import stop_streams, streams
 from app.services import (
     arena,
+    arena_rounds,
     arena_setup,
     experiments,
     generations,
@@ -314,6 +318,31 @@ def test_an_ended_server_breaks_off_and_stores_it(store: Database) -> None:
         assert {row.error for row in of_generations(store)} == {"Broken off, since Bakeoff ended."}
         with pytest.raises(BakeoffError):
             vote(rater, study)
+
+
+def test_a_pair_that_replaces_another_while_the_server_ends_is_broken_off_too(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap, is_swapping = arena_rounds.swap, threading.Event()
+
+    def swap_late(*arguments: Any) -> UUID | None:
+        is_swapping.set()
+        time.sleep(0.3)
+        return swap(*arguments)
+
+    monkeypatch.setattr(arena_rounds, "swap", swap_late)
+    slowly = steadily("word " * 500, words_per_s=20)
+    with StreamingEndpoint(slowly, status=500) as down, StreamingEndpoint(slowly) as endpoint:
+        study = start_arena(add_model("A", down), *(add_model(name, endpoint) for name in "BC"))
+        while not is_swapping.is_set():  # until the pair has the one that is down
+            rater = person(experiment_id=study)
+            ask(rater, study, "hello")
+            is_swapping.wait(1)
+        stop_streams()
+        screen = seen(rater)
+        assert screen.round is not None and screen.round.phase == Phase.STOPPED
+        assert "Broken off, since Bakeoff ended." in {row.error for row in of_generations(store)}
+    gc.collect()  # a connection left open would be found here, and warnings are errors
 
 
 def test_of_a_vote_and_a_further_message_at_once_one_comes_first(store: Database) -> None:

@@ -67,7 +67,7 @@ def test_a_researcher_leaves_a_rater_out_and_goes_back(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
     with page.expect_download() as got:
-        page.get_by_role("button", name="Raters as CSV").click()
+        page.get_by_role("link", name="Raters as CSV").click()
     rows = got.value.path().read_text().splitlines()
     assert len(rows) == 71
     assert rows[0].startswith("rater,votes,skips,")

@@ -36,7 +36,7 @@ def test_methods_report_and_hidden_results(
     page.get_by_text("How was this computed?").click()
     expect(page.locator(".bo-methods")).to_contain_text("has 100 votes by 100 raters on 2 models")
     with page.expect_download() as taken:
-        page.get_by_role("button", name="Report as HTML").click()
+        page.get_by_role("link", name="Report as HTML").click()
     assert taken.value.suggested_filename == "trees-report.html"
     taken.value.save_as(tmp_path / "report.html")
     report = new_context().new_page()

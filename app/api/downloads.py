@@ -17,13 +17,15 @@ from starlette.routing import Route
 from app.api.cookies import HEADER
 from app.domain import Identity
 from app.errors import BakeoffError, InvalidInputError, NotAllowedError, NotFoundError
-from app.services import generation_files, prompt_files, prompt_sets, sign_in
+from app.services import generation_files, page_files, prompt_files, prompt_sets, sign_in
 
 _CHUNK = 2**18
 CONTENT_TYPES = {
     "jsonl": "application/x-ndjson",
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
     "tsv": "text/tab-separated-values; charset=utf-8",
     "parquet": "application/octet-stream",
     "zip": "application/zip",
@@ -79,8 +81,7 @@ def _route(what: str, export: _Export) -> Callable[[Request], object]:
                 _written, export, token_hash, request.path_params["set_id"], file_format
             )
         except BakeoffError as error:
-            known = {NotAllowedError: 403, NotFoundError: 404, InvalidInputError: 422}
-            return PlainTextResponse(str(error), known.get(type(error), 503), headers=HEADERS)
+            return _refusal(error)
         ending = prompt_files.ENDINGS[file_format]
         return StreamingResponse(
             file_chunks(stream),
@@ -91,7 +92,25 @@ def _route(what: str, export: _Export) -> Callable[[Request], object]:
     return download
 
 
+def _refusal(error: BakeoffError) -> Response:
+    known = {NotAllowedError: 403, NotFoundError: 404, InvalidInputError: 422}
+    return PlainTextResponse(str(error), known.get(type(error), 503), headers=HEADERS)
+
+
+async def _page_file(request: Request) -> Response:
+    """GET /export/page/<token>: a file that a page offers, for the browser that saw the page."""
+    token_hash = request.headers.get(HEADER.decode())
+    try:
+        file = await run_in_threadpool(page_files.find, token_hash, request.path_params["token"])
+        name, text = file.name, await run_in_threadpool(file.make)
+    except BakeoffError as error:
+        return _refusal(error)
+    headers = {**HEADERS, "Content-Disposition": disposition(name)}
+    return Response(text, media_type=CONTENT_TYPES[name.rpartition(".")[2]], headers=headers)
+
+
 routes = [
+    Route(page_files.PATH + "{token}", _page_file),
     Route("/export/prompts/{set_id}", _route("prompts", prompt_files.export_prompts)),
     Route("/export/generations/{set_id}", _route("outputs", generation_files.export_generations)),
 ]

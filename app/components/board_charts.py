@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import charts, highlight, progress
+from app.components import charts, highlight, page_file, progress
 from app.components.axis import SCALES, Scale
 from app.components.board import counted
 from app.services import board_file, board_history, shared_work
@@ -295,13 +295,8 @@ def _draw(
         models = list(dict.fromkeys(columns["model"]))
         highlight.show_chart(columns, spec, key=f"chart-{key}", fields=("model",), names=models, alt=said[0])
     highlight.say(*said)
-    st.download_button(
-        "Numbers as CSV",
-        lambda: board_file.write_rows(rows),
-        f"{key}.csv",
-        "text/csv",
-        key=f"chart-{key}-csv",
-        type="tertiary",
+    page_file.show(
+        "Numbers as CSV", lambda: board_file.write_rows(rows), f"{key}.csv", key=f"chart-{key}-csv", is_quiet=True
     )
 
 

@@ -9,6 +9,7 @@ from html import escape
 
 import streamlit as st
 
+from app.components import page_file
 from app.components.axis import SHARE
 from app.components.explore_battles import link
 from app.services.explore import MOST_REASONS, Reasons, SplitCell
@@ -36,12 +37,8 @@ def show_split(
     st.html(
         f'<table class="bo-split" role="table"><thead><tr role="row">{heads}</tr></thead><tbody>{body}</tbody></table>'
     )
-    st.download_button(
-        "These rows as CSV",
-        lambda: write_split(cells, models, texts),
-        f"{study}-disagreement.csv",
-        "text/csv",
-        key="split-csv",
+    page_file.show(
+        "These rows as CSV", lambda: write_split(cells, models, texts), f"{study}-disagreement.csv", key="split-csv"
     )
 
 
@@ -102,9 +99,7 @@ def show_reasons(found: Reasons, *, study: str) -> None:
         f'<th class="name" role="columnheader" scope="col">Model</th>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
-    st.download_button(
-        "Reasons as CSV", lambda: write_reasons(found), f"{study}-reasons.csv", "text/csv", key="reasons-csv"
-    )
+    page_file.show("Reasons as CSV", lambda: write_reasons(found), f"{study}-reasons.csv", key="reasons-csv")
 
 
 def write_reasons(found: Reasons) -> str:

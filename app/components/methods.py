@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from app.components import page_file
 from app.services.leaderboard import Board
 from app.services.methods_text import methods_text
 
@@ -21,9 +22,7 @@ def show(board: Board) -> None:
     text = methods_text(board)
     with box:
         st.html(f'<div class="bo-methods">{to_html(text)}</div>')
-        st.download_button(
-            "Methods as Markdown", text, f"{board.key}-methods.md", "text/markdown", key="methods-md", on_click="ignore"
-        )
+        page_file.show("Methods as Markdown", lambda: text, f"{board.key}-methods.md", key="methods-md")
 
 
 def to_html(text: str) -> str:

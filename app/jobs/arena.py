@@ -150,6 +150,7 @@ class Streams:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._ticking: Future[None] | None = None
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="arena", daemon=True)
         self._thread.start()
 
@@ -177,10 +178,12 @@ class Streams:
         """Break everything off and end the thread."""
 
         async def end() -> None:
+            self._is_ending = True
             for live in list(self._lives.values()):
                 live.end(BrokenOff(ENDED))
-            if self._tasks:
-                await asyncio.wait(list(self._tasks), timeout=10)
+            async with asyncio.timeout(10):
+                while self._tasks:  # one that was failing just now begins another in its place
+                    await asyncio.wait(list(self._tasks))
 
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=12)
@@ -192,6 +195,8 @@ class Streams:
     def _start(self, live: Live) -> None:
         live.ended = self._loop.create_future()
         live.ended.add_done_callback(lambda future: future.exception())  # else asyncio would log one nobody waits for
+        if self._is_ending:
+            live.end(BrokenOff(ENDED))
         task = self._loop.create_task(self._write(live))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
