@@ -195,7 +195,7 @@ _EXPIRE = Prepared(
 _WITHDRAW = Prepared(
     update(battle)
     .where(battle.c.id == bindparam("battle"), _ON_SCREEN)
-    .values(status=BattleStatus.EXPIRED)
+    .values(status=BattleStatus.EXPIRED, lease_until=None)
     .returning(battle.c.pair_id)
 )
 _NEWEST = Prepared(
@@ -359,9 +359,11 @@ def find_last_answered(session: Session, *, rater_id: UUID, experiment_id: UUID)
 
 
 def was_given_away(session: Session | Peek, *, rater_id: UUID, experiment_id: UUID, now: datetime) -> bool:
-    """Whether the newest battle of this rater went back to the pool because its lease had run out."""
+    """Whether the newest battle of this rater went back because its lease ran out, not because it was withdrawn."""
     newest = _NEWEST.first(session, rater_id=rater_id, experiment_id=experiment_id)
-    return newest is not None and newest.status == BattleStatus.EXPIRED and newest.lease_until < now
+    if newest is None or newest.status != BattleStatus.EXPIRED or newest.lease_until is None:
+        return False
+    return bool(newest.lease_until < now)
 
 
 def has_room(session: Session | Peek, *, experiment_id: UUID, quota: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,14 +18,20 @@ from app.services import (
     leak_check,
     remarks,
     serving,
+    shown,
     vote_store,
     voting,
     withdrawing,
 )
+from app.services.arena import Phase
 from app.services.explore import Wanted
+from app.study import Asks, Criterion
+from db import models
 from db.columns import new_id
-from db.engine import Database
+from db.engine import Database, Row, Session
 from db.tables import Generation, tables_of
+from tests import arenas
+from tests.arenas import echoes, of_generations
 from tests.studies import jsonl, person, study
 from tests.test_leading import scalar, screen, vote_on
 
@@ -108,9 +115,68 @@ def test_a_vote_on_it_stays_and_is_not_changed_unseen(store: Database) -> None:
     with pytest.raises(VoteRefusedError, match="stays as it is"):
         remarks.change_vote(rater, battle.id, Answer.BOTH_BAD)
     assert scalar(store, "SELECT count(*) FROM vote") == 1
-    voting.undo_vote(rater, study_id)
-    shown = screen(rater).battle
-    assert shown is not None and shown.id != battle.id
+    with pytest.raises(VoteRefusedError, match="stays as it is"):
+        voting.undo_vote(rater, study_id)
+    assert scalar(store, "SELECT n_votes FROM pair") == 1
+
+
+def test_a_criterion_of_it_is_not_answered_unseen(store: Database) -> None:
+    study(n_models=2, n_prompts=2, asks=Asks(criteria=(Criterion("clear", "Which is clearer?"),)))
+    rater = person()
+    (battle, *_) = vote_on(rater, 1)
+    remarks.answer_criterion(rater, battle.id, "clear", Answer.LEFT)
+    withdraw(store, battle.left)
+    with pytest.raises(VoteRefusedError, match="stays as it is"):
+        remarks.answer_criterion(rater, battle.id, "clear", Answer.RIGHT)
+
+
+def test_whoever_comes_back_later_is_not_told_that_they_were_away_too_long(store: Database) -> None:
+    study(n_models=2, n_prompts=1, votes_per_pair=3)
+    rater = person()
+    first = screen(rater).battle
+    assert first is not None
+    withdraw(store, first.left)
+    assert screen(rater).battle is None
+    withdrawing.put_back_output(None, find(store, first.left))
+    with store.write() as session:
+        session.execute(text("UPDATE battle SET lease_until = '2001-01-01' WHERE lease_until IS NOT NULL"))
+    assert screen(rater).note == ""
+
+
+def test_a_design_that_is_being_read_while_one_is_put_back_is_read_anew(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study_id = study(n_models=2, n_prompts=2)
+    list_usable, design_before = models.list_usable, design.get_design(study_id)
+    design.forget()
+
+    def forget_meanwhile(session: Session, **wanted: Any) -> list[Row]:
+        rows = list_usable(session, **wanted)
+        monkeypatch.setattr(models, "list_usable", list_usable)
+        design.forget()
+        return rows[:-1]
+
+    monkeypatch.setattr(models, "list_usable", forget_meanwhile)
+    assert design.get_design(study_id) != design_before
+    assert design.get_design(study_id) == design_before
+
+
+@pytest.mark.usefixtures("quick_arena")
+def test_in_an_arena_too_nobody_sees_it_any_more(store: Database) -> None:
+    study_id = echoes()
+    rater, other = person(experiment_id=study_id), person(experiment_id=study_id)
+    for one in (rater, other):
+        arenas.ask(one, study_id, "hello")
+        arenas.wait_for(one, Phase.READY)
+    arenas.vote(rater, study_id)
+    for one in of_generations(store):
+        withdrawing.withdraw_output(None, one.id, "It has somebody's address.")
+    judged, open_ = arenas.seen(rater).round, arenas.seen(other).round
+    assert judged is not None and [(turn.left, turn.right) for turn in judged.turns] == [(shown.WITHDRAWN,) * 2]
+    assert open_ is not None and open_.phase == Phase.STOPPED
+    assert [(turn.left, turn.right) for turn in open_.turns] == [("", "")]
+    with pytest.raises(VoteRefusedError):
+        arenas.vote(other, study_id)
 
 
 def test_explore_offers_the_output_that_raters_are_shown_not_a_newer_sample(store: Database) -> None:

@@ -18,6 +18,7 @@ from app.services.arena_draw import ALIVE_S, start_round
 from app.services.arena_rest import HARMLESS
 from app.services.arena_rounds import MOST_ROUNDS, is_spent
 from app.services.normalising import normalised
+from app.services.shown import WITHDRAWN
 from app.services.typed_text import checked_text
 from app.study import Arena, Shows, arena_of, asks_of, shows_of
 from db import arena, battles
@@ -122,7 +123,8 @@ def turn_of(asked: str, left: str = "", right: str = "", *, is_normalised: bool)
 def _blind(row: Any, shows: Shows) -> BlindRound:
     phase = _phase(row)
     texts = [message["content"] for message in row.messages]
-    left, right = (row.parts_a, row.parts_b) if row.is_a_left else (row.parts_b, row.parts_a)
+    sides = _unless_withdrawn(row.parts_a, row.status_a), _unless_withdrawn(row.parts_b, row.status_b)
+    left, right = sides if row.is_a_left else sides[::-1]
     turns = tuple(Turn(text) for text in texts)
     if phase in (Phase.READY, Phase.JUDGED):
         turns = tuple(
@@ -132,9 +134,16 @@ def _blind(row: Any, shows: Shows) -> BlindRound:
     return BlindRound(row.id, phase, turns, row.n_rounds > 1)
 
 
+def _unless_withdrawn(parts: list[dict[str, str]], status: str) -> list[dict[str, str]]:
+    """An answer as its rater may see it."""
+    return [{"text": WITHDRAWN} for _ in parts] if status == GenerationStatus.DROPPED else parts
+
+
 def _phase(row: Any) -> Phase:
     if row.status in (BattleStatus.VOTED, BattleStatus.SKIPPED):
         return Phase.JUDGED
+    if GenerationStatus.DROPPED in (row.status_a, row.status_b):
+        return Phase.STOPPED
     # A pair that was replaced or given up has no lease; a battle that was left unanswered has one that ran out.
     if row.lease_until is None:
         return Phase.STOPPED

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.domain import Answer, BattleStatus, Identity
-from app.services.shown import blind
+from app.services.shown import WITHDRAWN, blind
 from app.services.sides import to_answer
 from app.study import Remarks, remarks_of
 from db import battles, own_votes
@@ -15,7 +15,6 @@ from db.engine import database
 from db.screens import content_of
 
 PER_PAGE = 20
-WITHDRAWN = "This output was withdrawn."
 _LONGEST = 240  # characters of a text in the list
 
 

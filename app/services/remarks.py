@@ -232,7 +232,7 @@ def answer_criterion(rater: Identity, battle_id: UUID, key: str, answer: Answer 
     now = utc_now()
     with database().write() as session:
         battle, live = _open(session, rater, battle_id)
-        _require_running(session, rater, battle)
+        _require_changeable(session, rater, battle)
         given = _given(battle, live)
         criteria = {name: said for name, said in given.criteria.items() if name != key}
         if answer is not None:
@@ -254,13 +254,15 @@ def _add_beside(session: Session, rater: Identity, battle: Any, row: Row, criter
     add_criteria(session, rater, battle, criteria, voted_at=row.voted_at, dwell_ms=row.dwell_ms, is_late=row.is_late)
 
 
-def _require_running(session: Session, rater: Identity, battle: Any) -> None:
+def _require_changeable(session: Session, rater: Identity, battle: Any) -> None:
     if battle.experiment_status not in TAKES_VOTES:
         raise ConflictError("This study has ended; your votes stand.")
     if battle.experiment_kind == Kind.ARENA:
         raise VoteRefusedError("The names were shown after that vote, so it stands.")
     if battle.experiment_flow:
         leading.refuse_ended(session, rater, battle.experiment_id)
+    if battle.is_withdrawn:
+        raise VoteRefusedError("Not changed: one of the two answers was withdrawn. Your vote stays as it is.")
 
 
 def change_vote(rater: Identity, battle_id: UUID, answer: Answer, *, criteria: Mapping[str, Answer] = NOTHING) -> Given:
@@ -273,9 +275,7 @@ def change_vote(rater: Identity, battle_id: UUID, answer: Answer, *, criteria: M
     now = utc_now()
     with database().write() as session:
         battle, live = _open(session, rater, battle_id)
-        _require_running(session, rater, battle)
-        if battle.is_withdrawn:
-            raise VoteRefusedError("Not changed: one of the two answers was withdrawn. Your vote stays as it is.")
+        _require_changeable(session, rater, battle)
         given = _given(battle, live)
         beside = checked_criteria(given.asks, answer, {**given.criteria, **criteria})
         if answer == given.answer and beside == given.criteria:

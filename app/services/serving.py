@@ -30,7 +30,7 @@ from db import battles, experiments, participation, screens
 from db.engine import Peek, Row, Session, database
 
 WITHDRAWN = "One of the two answers was withdrawn meanwhile. Here is another pair."
-GIVEN_AWAY = "You were away for longer than a pair is kept, so somebody else got it. Here is another one."
+GIVEN_AWAY = "You were away for longer than a pair is kept for you, so it went back. Here is another one."
 TAKES_VOTES = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
 
 

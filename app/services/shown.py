@@ -14,6 +14,8 @@ from app.services.output_media import PLAYED
 from db import screens
 from db.engine import database
 
+WITHDRAWN = "This output was withdrawn."  # in the place of its text
+
 Parts = Sequence[Mapping[str, Any]]
 
 

@@ -186,6 +186,8 @@ def undo_vote(rater: Identity, experiment_id: UUID) -> None:
         if last is None:
             raise VoteRefusedError("There is nothing to take back.")
         battle = battles.get_for_vote(session, battle_id=last, rater_id=rater.account_id)
+        if battle.is_withdrawn:
+            raise VoteRefusedError("One of the two answers was withdrawn, so your answer stays as it is.")
         live = votes.list_live(session, battle_id=last)
         was_vote = any(row.criterion == OVERALL and row.act == Act.VOTE for row in live)
         if battle.pair_id is None:
