@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -182,6 +183,12 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_template
     yield
     database().engine.dispose()
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def seeded_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws at every run, for tests of what chance allows: else one in a thousand of them would fail."""
+    monkeypatch.setattr("app.services.drawing._RNG", Random(20261122))
 
 
 @pytest.fixture

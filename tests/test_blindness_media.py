@@ -192,6 +192,7 @@ def test_the_names_of_files_are_in_no_order_of_their_models(rated: Session) -> N
 N_DRAWS, N_BATTLES = 10_000, 120
 
 
+@pytest.mark.usefixtures("seeded_draws")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_side_follows_no_id_no_order_and_no_length_over_ten_thousand_draws(store: Database) -> None:
     """Of each property, how often its bearer stands on the left is what a fair coin gives; p above 0.001."""

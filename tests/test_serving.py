@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from scipy.stats import chisquare
 from sqlalchemy import text
 
@@ -69,6 +70,7 @@ def test_pairs_prompts_and_sides_are_shown_equally_often(store: Database) -> Non
     assert count_battles(store, "pair_id, prompt_id") == {(4, 2)}
 
 
+@pytest.mark.usefixtures("seeded_draws")
 def test_the_side_of_a_model_follows_chance_where_nothing_has_to_be_balanced(store: Database) -> None:
     """With one vote per pair the first side is a coin; hundreds of draws must look like one."""
     study(n_models=25, n_prompts=1, votes_per_pair=1)

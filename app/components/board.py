@@ -96,8 +96,9 @@ def _whose(board: Board) -> str:
 
 def show_notes(notes: Sequence[str]) -> None:
     """What a reader has to know before believing the numbers, in plain words."""
+    place = st.container()  # there in every run, so that what follows stays where it is when a note comes or goes
     if notes:
-        st.html(notes_html(notes))
+        place.html(notes_html(notes))
 
 
 def notes_html(notes: Sequence[str]) -> str:

@@ -14,13 +14,17 @@ _AT_ONCE_S, _LOOK_EVERY_S = 0.3, 0.15
 
 
 def wait_for(work: Work[T]) -> T:
-    """The result; whoever chooses something else meanwhile is served at once, and the work goes on for others."""
+    """The result; whoever chooses something else meanwhile is served at once, and the work goes on for others.
+
+    The bar's place is there in every run: else what follows would move in one that takes longer, the browser would
+    make it anew, and whoever was typing in it would lose their place.
+    """
+    place = st.empty()
     try:
         if not work.is_done(within=_AT_ONCE_S):
-            bar = st.progress(work.share, work.doing)
             while not work.is_done(within=_LOOK_EVERY_S):
-                bar.progress(work.share, work.doing)  # a click on anything else ends this run of the page here
-            bar.empty()
+                place.progress(work.share, work.doing)  # a click on anything else ends this run of the page here
+            place.empty()
         return work.result()
     finally:
         shared_work.leave(work)
