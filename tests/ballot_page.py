@@ -18,10 +18,10 @@ _BATTLE = """() => {
 _BLOCK = ".stVerticalBlock:has(> * > .st-key-bar)"
 _PARTS = [f"{_BLOCK} > :has({'+ *' * n} > .st-key-bar)" for n in (3, 2, 1)]  # prompt, left and right, before the bar
 # Another battle is there, it is drawn and can be voted on, and nothing is left of the one before it. What draws
-# Markdown, and code in it, comes to the browser a moment later than the rest.
-_READY = f"""(old) => {{
+# Markdown, and code in it, comes to the browser a moment later than the rest, and so does what binds the letters.
+_READY = f"""([old, hasLetters]) => {{
   const battle = ({_BATTLE})();
-  return battle && battle !== old && document.querySelector('{IDLE}')
+  return battle && battle !== old && (window.bakeoff || !hasLetters) && document.querySelector('{IDLE}')
     && document.querySelector("{_PARTS[0]}")?.innerText.trim()
     && !document.querySelector('{_BLOCK} [data-testid="stSkeleton"]')
     && document.querySelectorAll(".st-key-bar button:enabled").length === 5;
@@ -36,6 +36,7 @@ class BallotPage:
 
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
+        self.has_letters = True  # False for a test that keeps assets/bakeoff.js from the page
         self.complaints: list[str] = []
         self.known = [*KNOWN_COMPLAINTS]  # a test that breaks something on purpose adds what will be said
         page.on("console", lambda said: self._note(said.type, f"{said.text} ({said.location['url']})"))
@@ -54,7 +55,7 @@ class BallotPage:
         """Wait until a battle can be voted on, another one where asked; returns its id as 32 hex digits."""
         old = str(UUID(other_than)) if other_than else None
         try:
-            self.page.wait_for_function(_READY, arg=old)
+            self.page.wait_for_function(_READY, arg=[old, self.has_letters])
         except TooLong as too_long:
             too_long.add_note(self.page.locator("body").inner_text())
             raise

@@ -184,6 +184,7 @@ def test_a_key_held_down_is_one_act(ballot: BallotPage, script: str, key: str) -
     """Our script swallows the repetitions; without it, the server refuses them."""
     if script == "blocked":
         ballot.known.append("bakeoff.js")
+        ballot.has_letters = False
         ballot.page.route("**/assets/bakeoff.js*", lambda route: route.abort())
         ballot.page.reload()
         ballot.wait_for_battle()
