@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
@@ -38,7 +39,7 @@ from app.study import Flow
 from tests import seed
 start, experiments.start_experiment = experiments.start_experiment, lambda *_: None
 flow = Flow(**json.loads(sys.argv[2]))
-rules = {"min_dwell_ms": 0, "votes_per_pair": 1000, "votes_per_rater": int(sys.argv[3])}
+rules = {"min_dwell_ms": 0, "votes_per_pair": 1000, **json.loads(sys.argv[3])}
 draft, made = (seed.seed(Path(sys.argv[1]), flow=flow, **rules) for _ in range(2))
 id_ = experiments.find_experiment(None, made["key"])
 for purpose, n in ((Purpose.PRACTICE, 2), (Purpose.GOLD, 6)):
@@ -52,14 +53,18 @@ print(json.dumps(made | {"draft": draft["experiment_id"]}))
 SHOTS = os.environ.get("BAKEOFF_SHOTS")  # a folder for looking at the pages by eye
 
 
+def seed_flow(server: Server, folder: Path, flow: Flow, **rules: object) -> dict[str, str]:
+    """A study that leads its raters, with known answers for its practice and its checks, and a draft of it."""
+    return dict(json.loads(server.run("-c", SEED, str(folder), json.dumps(asdict(flow)), json.dumps(rules))))
+
+
 @pytest.fixture(scope="module")
 def seeded(
     new_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Server, dict[str, str]]:
     """A server with a study that leads its raters, and a draft of one."""
     server, folder = new_server(), tmp_path_factory.mktemp("plain")
-    flow = json.dumps({name: getattr(FLOW, name) for name in FLOW.__dataclass_fields__})
-    made = json.loads(server.run("-c", SEED, str(write_plain_texts(folder)), flow, str(N_VOTES)))
+    made = seed_flow(server, write_plain_texts(folder), FLOW, votes_per_rater=N_VOTES)
     server.start()
     return server, made
 
