@@ -88,9 +88,9 @@ def walk(ballot: BallotPage, server: Server, key: str) -> None:
         page.evaluate(FETCH, f"/texts/{old}")
         page.evaluate(FETCH, f"/answers/{old}")
         if i in (3, 7):
-            ballot.press("s")
+            following = ballot.press("s")
             page.get_by_role("button", name="Undo").click()
-            ballot.wait_for_battle(other_than=ballot.battle)
+            ballot.wait_for_battle(other_than=following)
         page.keyboard.press("p")
         ballot.answer(right_answer(ballot)).click()
         if i == 5:
