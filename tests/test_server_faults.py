@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from tests.protocol import Tab, sign_in
 from tests.server import STOP_S, Server
 
-N_RATERS, N_KILLS = 8, {"sqlite": 3, "postgresql": 2}
+N_RATERS, N_KILLS = 20, {"sqlite": 6, "postgresql": 4}
 LABELS = {"Left is better": "left", "Right is better": "right", "Tie": "tie", "Both are bad": "both_bad"}
 _GONE = (OSError, ConnectionClosed, WebSocketException)
 
@@ -49,7 +49,7 @@ class Voter:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def killed(request: pytest.FixtureRequest, new_server: Callable[..., Server]) -> tuple[Server, list[Voter]]:
-    """A server that was killed several times while eight raters voted, and the raters' ledgers."""
+    """A server that was killed several times while twenty raters voted, and the raters' ledgers."""
     database_url, rng = "", Random(5)
     if request.param == "postgresql":
         postgres = request.getfixturevalue("postgres")
