@@ -56,10 +56,11 @@ def _words(text: str) -> str:
 
 
 # More than this takes a browser seconds to draw: 100 blocks of code took 4 s, 2,000 rows of a table 6 s, 200 kB of
-# short paragraphs 11 s and 100 kB of code a minute (Chromium, Streamlit 1.67, a busy machine).
+# short paragraphs 11 s and 100 kB of code a minute (Chromium, Streamlit 1.67, a busy machine); 15,000 groups in one
+# formula 3 s.
 LONGEST_DRAWN = 60_000
 _MOST = {"\n": 3000, "```": 80, "~~~": 80, "|": 2000, "[": 3000, "<": 3000, ">": 1000, "`": 2000, "*": 3000, "_": 3000,
-         "$": 2000, "&": 5000}  # fmt: skip
+         "$": 2000, "&": 5000, "{": 2000}  # fmt: skip
 _LONGEST_CODE = 30_000
 _DEEP = re.compile(r"^[ \t]{200}", re.M)
 
