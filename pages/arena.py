@@ -138,8 +138,7 @@ def _show_round(screen: ArenaScreen, round_: BlindRound) -> None:
                 most=screen.rules.most_characters,
                 ask=lambda: ask(study.id, round_.battle_id),
             )
-        if study.asks.criteria:
-            criteria.show(study.asks.criteria, token)
+        criteria.show(study.asks.criteria, token)
         arena_view.show_bar(round_, is_open=True, cast=partial(cast, study.id), asked=study.asks.criteria)
 
 

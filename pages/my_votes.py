@@ -102,10 +102,10 @@ def _show_battle(wanted: str) -> None:
         ballot.show_no_bar("This answer stands: its study has ended, or its names were shown.")
         return
     asked = given.asks.criteria
-    ballot.show_bar(battle, cast=change, asked=asked)
-    if asked:
-        is_skip = given.answer == Answer.SKIP  # then the rows go with the answer that takes its place
+    is_skip = given.answer == Answer.SKIP  # then the rows go with the answer that takes its place
+    with criteria.foot(asked):
         criteria.show(asked, str(battle.id), given.criteria, keep=None if is_skip else keep_criterion)
+        ballot.show_bar(battle, cast=change, asked=asked)
     strip.show_own(given)
 
 

@@ -135,9 +135,10 @@ def _show_ballot() -> None:
         with st.container(border=True, key="first-guidelines"):
             st.markdown(to_markdown(served.study.guidelines))
     content.show_battle(served.battle)
-    ballot.show_bar(served.battle, cast=cast, asked=served.study.asks.criteria)
-    if served.study.asks.criteria:
-        criteria.show(served.study.asks.criteria, str(served.battle.id))
+    asked = served.study.asks.criteria
+    with criteria.foot(asked):
+        criteria.show(asked, str(served.battle.id))
+        ballot.show_bar(served.battle, cast=cast, asked=asked)
 
 
 def _show_end(status: ExperimentStatus, n_votes: int) -> None:

@@ -15,15 +15,16 @@ _BATTLE = """() => {
   const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
   return answer && [...answer.classList].find((c) => c.startsWith("st-key-left-")).slice("st-key-left-".length);
 }"""
-_BLOCK = ".stVerticalBlock:has(> * > .st-key-bar)"
-_PARTS = [f"{_BLOCK} > :has({'+ *' * n} > .st-key-bar)" for n in (3, 2, 1)]  # prompt, left and right, before the bar
+_FOOT = ":is(.st-key-bar, .st-key-foot)"  # the bar, or what holds it with the criteria above it
+BLOCK = f".stVerticalBlock:not(.st-key-foot):has(> * > {_FOOT})"
+_PARTS = [f"{BLOCK} > :has({'+ *' * n} > {_FOOT})" for n in (3, 2, 1)]  # prompt, left and right, before the foot
 # Another battle is there, it is drawn and can be voted on, and nothing is left of the one before it. What draws
 # Markdown, and code in it, comes to the browser a moment later than the rest, and so does what binds the letters.
 _READY = f"""([old, hasLetters]) => {{
   const battle = ({_BATTLE})();
   return battle && battle !== old && (window.bakeoff || !hasLetters) && document.querySelector('{IDLE}')
     && document.querySelector("{_PARTS[0]}")?.innerText.trim()
-    && !document.querySelector('{_BLOCK} [data-testid="stSkeleton"]')
+    && !document.querySelector('{BLOCK} [data-testid="stSkeleton"]')
     && document.querySelectorAll(".st-key-bar button:enabled").length === 5;
 }}"""
 # Streamlit's page has one inline script, which only speaks to crawlers; our policy rightly refuses it. And at an

@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, expect
 
 from tests.ballot_page import IDLE, BallotPage, acts, open_ballot
 from tests.server import Server, Study
+from tests.test_vote_page import FOCUSED
 
 ALL = {
     "criteria": [
@@ -285,3 +286,13 @@ def test_no_battle_but_an_own_answered_one_is_found(
     ballot.page.goto(f"{server.base_url}/my_votes?battle={wanted}")
     expect(ballot.page.get_by_text("There is no such vote of yours.")).to_be_visible()
     expect(ballot.page.locator(".st-key-bar")).to_have_count(0)
+
+
+@in_all
+def test_tab_comes_to_the_criteria_before_the_answers(ballot: BallotPage) -> None:
+    page, seen = ballot.page, []
+    ballot.parts[2].focus()
+    while "Left is better" not in seen and len(seen) < 20:
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUSED)[0])
+    assert seen[-3:] == ["Left", "Left", "Left is better"], "the first of each row, in which arrows go on"

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 from playwright.sync_api import BrowserContext, expect
 
-from tests.ballot_page import BallotPage
+from tests.ballot_page import BLOCK, BallotPage
 from tests.machine import patience
 from tests.payloads import ALL
 from tests.server import Server
@@ -156,6 +156,8 @@ def test_texts_are_drawn_and_shown_as_written_at_one_key(new_context, content_se
     for part in (".katex", "pre code", "table"):
         expect(side.locator(part).first).to_be_visible()
     expect(side.get_by_role("img", name="Mermaid flowchart")).to_be_visible()
+    assert "\u200b" in side.text_content(), "what draws formulas puts such signs into them"
+    expect(page.locator("[data-bo-unseen]")).to_have_count(0)
     assert ":\u2060red[red words]" in side.inner_text().replace("\n", " ")
     page.keyboard.press("p")
     expect(page.locator("pre.bo-plain")).to_have_count(3)
@@ -258,7 +260,7 @@ def test_hostile_texts_run_nothing_and_load_nothing(new_context, hostile_server)
         page.locator("pre.bo-plain").first.wait_for()
         page.keyboard.press("p")
         assert page.evaluate("[window.pwned, document.title, location.pathname]") == [None, title, "/"]
-        for link in page.locator(".stVerticalBlock:has(> * > .st-key-bar) a[href]").all():
+        for link in page.locator(f"{BLOCK} a[href]").all():
             href = link.get_attribute("href") or "#"
             assert href.startswith(("#", "https:")), href
         for button in ballot.page.locator(".st-key-bar button").all():

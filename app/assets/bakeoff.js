@@ -201,7 +201,7 @@
     const name = answer ? [...answer.classList].find((c) => c.startsWith("st-key-left-")) : "";
     if (name === shown) return;
     shown = name;
-    for (const part of document.querySelector(".stVerticalBlock:has(> * > .st-key-bar)")?.children ?? []) part.scrollTop = 0;
+    for (const part of document.querySelector(".stVerticalBlock:not(.st-key-foot):has(> * > :is(.st-key-bar, .st-key-foot))")?.children ?? []) part.scrollTop = 0;
     document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0);
   }).observe(document.body, { subtree: true, childList: true, attributes: true, 
     attributeFilter: ["class", "data-test-script-state", "data-test-connection-state"] });

@@ -21,8 +21,8 @@
       const side = (place) => turns.map((turn) => turn.querySelectorAll(COLUMN)[place]).filter(Boolean); // drawn bit by bit
       return { prompt: [...document.querySelectorAll(ASKED)], left: side(0), right: side(1) };
     }
-    const bar = document.querySelector(".stVerticalBlock > * > .st-key-bar")?.parentElement;
-    const right = bar?.previousElementSibling, left = right?.previousElementSibling;
+    const foot = document.querySelector(".stVerticalBlock > * > :is(.st-key-foot, .st-key-bar)")?.parentElement;
+    const right = foot?.previousElementSibling, left = right?.previousElementSibling;
     return left?.previousElementSibling ? { prompt: [left.previousElementSibling], left: [left], right: [right] } : null;
   };
   const classOf = (part, prefix) => [...part.classList].find((c) => c.startsWith(prefix)).slice(prefix.length);
@@ -244,9 +244,13 @@
   }, true);
 
   // ---------------------------------------------------------------------------------------------- every battle
+  const countIn = (part) => part?.textContent.match(UNSEEN)?.length ?? 0;
+  // What draws a formula puts such signs into it; what was written stands in its annotation alone.
+  const countUnseen = (cell) => [...cell.querySelectorAll(".katex")].reduce(
+    (n, formula) => n - countIn(formula) + countIn(formula.querySelector("annotation")), countIn(cell));
   const markUnseen = (shown) => {
     for (const cell of Object.values(shown).flat()) {
-      const n = cell.textContent.match(UNSEEN)?.length ?? 0;
+      const n = countUnseen(cell);
       const words = n ? `${n} ${n === 1 ? "sign" : "signs"} in this text can't be seen or turn its direction; Plain shows them.` : "";
       if ((cell.dataset.boUnseen ?? "") === words) continue;
       if (words) cell.dataset.boUnseen = words; else delete cell.dataset.boUnseen;

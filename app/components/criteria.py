@@ -6,6 +6,7 @@ Choosing in a row asks nothing of the server: what stands in the rows goes with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import streamlit as st
 
@@ -29,6 +30,11 @@ def _key(number: int, token: str) -> str:
     return f"criterion-{number}-{token}"
 
 
+def foot(criteria: Sequence[Criterion]) -> AbstractContextManager[object]:
+    """Where the rows and the bar below them belong; the bar alone needs no place of its own."""
+    return st.container(key="foot") if criteria else nullcontext()
+
+
 def show(
     criteria: Sequence[Criterion],
     token: str,
@@ -36,10 +42,12 @@ def show(
     *,
     keep: Callable[[str, str, str], None] | None = None,
 ) -> None:
-    """The rows; ``given`` is what was chosen in them at an earlier time.
+    """The rows, if there are any; ``given`` is what was chosen in them at an earlier time.
 
     ``keep`` gets the battle's id, the criterion and the key of its row at each choice, where they are stored at once.
     """
+    if not criteria:
+        return
     with st.container(key="criteria"):
         for number, criterion in enumerate(criteria):
             st.segmented_control(
