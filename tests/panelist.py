@@ -1,0 +1,259 @@
+"""A person of a panel in a real browser, who goes all the way: by keys alone at a desktop, or by taps on a phone.
+
+What they said is noted down by battle, as it stood on their screen, to be held against what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ballot_page import BallotPage
+from tests.machine import patience
+from tests.test_answers_page import kept, live, row_of
+
+KEYS = {"left": "a", "right": "d", "tie": "t", "both_bad": "x", "skip": "s"}
+BUTTONS = dict(zip(KEYS, ("Left is better", "Right is better", "Tie", "Both are bad", "Can't judge"), strict=True))
+WORDS = {"left": "Left", "tie": "Tie", "both_bad": "Both bad", "right": "Right"}  # in the order of their digits
+TURNS = ("right", "left", "tie", "both_bad")
+DWELL_MS = 3_000
+QUOTA = 11  # with a check in four and a repeat in two, enough for both of them to come, wherever chance puts them
+N_TURNS = QUOTA + 1  # one of them is no vote
+OVER = "() => document.querySelector('h1') && !document.querySelector('.st-key-bar')"
+FITS = """() => [document.documentElement, document.querySelector('[data-testid="stMain"]')].every(
+  (box) => box.scrollWidth <= box.clientWidth)"""
+
+
+@dataclass
+class Rater:
+    """One person: how they press, and by battle what stood on the screen and what they said about it."""
+
+    ballot: BallotPage
+    panel_id: str
+    is_phone: bool
+    seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    played: set[str] = field(default_factory=set)
+    at: str = ""  # the pair on the screen
+    read_from: float = 0.0  # its dwell time had begun by then
+
+    @property
+    def page(self) -> Page:
+        return self.ballot.page
+
+    def use(self, place: Locator) -> None:
+        """Press a button, by a finger or by its key once it has the focus."""
+        if self.is_phone:
+            place.tap()
+        else:
+            place.press("Enter")
+
+    def act(self, answer: str, *, force: bool = False) -> None:
+        """Answer the pair on the screen; a finger that is to press what is locked has to be told so."""
+        if self.is_phone:
+            self.ballot.answer(BUTTONS[answer]).tap(force=force)
+        else:
+            self.page.keyboard.press(KEYS[answer])
+
+    def look(self, *, other_than: str | None = None) -> str:
+        """Wait for a pair; on a phone, it fits."""
+        battle = self.ballot.wait_for_battle(other_than=other_than)
+        if battle != self.at:
+            self.at, self.read_from = battle, time.monotonic()
+        assert not self.is_phone or self.page.evaluate(FITS), self.ballot.shown
+        return battle
+
+    def read(self) -> None:
+        """Play what must be played, and take the time that the study asks for."""
+        page = self.page
+        if page.locator(".bo-media [data-must-play]").count():
+            self.act("tie", force=True)
+            expect(page.locator(".bo-live")).to_contain_text("Play both sides first")
+        if (both := page.get_by_role("button", name="Play both from the start").first).is_visible():
+            self.use(both)
+            self.played.add("video")
+        for sound in page.locator(".bo-media audio").all():
+            sound.evaluate("player => { player.muted = true; return player.play(); }")
+            sound.evaluate("player => new Promise(done => { player.onended = done; if (player.ended) done(); })")
+            self.played.add("audio")
+        page.wait_for_function("() => !document.documentElement.hasAttribute('data-bo-locked')")
+        left_s = self.read_from + DWELL_MS / 1000 - time.monotonic()
+        self.ballot.wait_out(max(0, round(1000 * left_s)))
+
+    def right_answer(self) -> str | None:
+        """The expected answer to a known pair, wherever its sides stand; None for all others."""
+        _, prompt, left, _ = self.ballot.shown
+        return None if not prompt.startswith("known") else "left" if "good" in left else "right"
+
+    def choose(self, criterion: str, answer: str) -> None:
+        """Answer a criterion, unless that stands there already: by its digit, or by a tap."""
+        radio = row_of(self.ballot, criterion.capitalize()).get_by_role("radio", name=WORDS[answer], exact=True)
+        if not radio.is_checked() and self.is_phone:
+            radio.tap()
+        elif not radio.is_checked():
+            self.page.keyboard.press(str(1 + list(WORDS).index(answer)))
+        expect(radio).to_be_checked()
+
+    def vote(self, answer: str, **criteria: str) -> str:
+        """The whole of one vote, a right one where the pair is a known one, and the wait for what comes after it."""
+        battle = self.look()
+        answer = (answer != "skip" and self.right_answer()) or answer
+        self.read()
+        for criterion, chosen in criteria.items():
+            self.choose(criterion, chosen)
+        self.seen[battle] = self.ballot.shown
+        self.said[battle] = {"overall": answer, **criteria}
+        self.act(answer)
+        if sum("accuracy" in said for said in self.said.values()) < QUOTA:
+            self.look(other_than=battle)
+        else:
+            self.page.wait_for_function(OVER)
+        return battle
+
+    def keep(self, battle: str, **said: Any) -> None:
+        """Wait until the database holds what was just said about a vote."""
+        kept(self.ballot)
+        self.said[battle] |= said
+        deadline = time.monotonic() + 10 * patience()
+        while not said.items() <= (found := plain(live(self.ballot, battle)[0])).items():
+            assert time.monotonic() < deadline, (said, found)
+            self.page.wait_for_timeout(50)
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """A stored vote with what is JSON in it read, as far as anything was said."""
+    found = {name: value for name, value in row._asdict().items() if value}
+    return {name: json.loads(value) if name in {"reasons", "guesses"} else value for name, value in found.items()}
+
+
+def enter(rater: Rater, key: str) -> None:
+    """From the panel's link over consent and practice, of which the first pair goes wrong, to the first battle."""
+    page = rater.page
+    page.goto(f"{rater.ballot.server.base_url}/join/{key}?PROLIFIC_PID={rater.panel_id}&STUDY_ID=s1&SESSION_ID=x1")
+    expect(page.get_by_text("You compare answers of machines")).to_be_visible()
+    expect(page.locator(".st-key-bar")).to_have_count(0)
+    rater.use(page.get_by_role("button", name="I agree"))
+    for i, told in enumerate(("We expected another answer.", "That is what we expected.")):
+        expect(page.get_by_text(f"Practice {i + 1} of 2, not counted")).to_be_visible()
+        battle = rater.look()
+        right = rater.right_answer()
+        assert right is not None
+        answer = right if i else "left" if right == "right" else "right"
+        rater.seen[battle], rater.said[battle] = rater.ballot.shown, {"overall": answer}
+        rater.read()
+        rater.act(answer)
+        expect(page.get_by_text(told)).to_be_visible()
+        expect(page.get_by_text(f"because {i}")).to_be_visible()
+        rater.use(page.get_by_role("button", name="Start the study" if i else "Next pair"))
+    battle = rater.look()
+    rater.act("skip")
+    expect(page.get_by_role("alert")).to_contain_text("Not saved: that came")
+    rater.at = ""
+    assert rater.look() == battle
+
+
+def take_turn(rater: Rater, i: int) -> None:
+    """One vote, and what goes with this one of them."""
+    answer, page = TURNS[i % len(TURNS)], rater.page
+    beside = {"accuracy": TURNS[(i + 1) % len(TURNS)]} | ({"wit": TURNS[i // 2 % len(TURNS)]} if i % 2 else {})
+    if i == 0:
+        cannot_judge(rater)
+        return
+    if i == 1:
+        battle = rater.look()
+        rater.read()
+        rater.act(rater.right_answer() or answer)
+        expect(page.get_by_role("alert")).to_contain_text("answer Accuracy first")
+        assert rater.ballot.battle == battle
+    if i == 5:
+        before = rater.ballot.shown
+        page.reload()
+        rater.at = ""
+        assert rater.look() == before[0]
+        assert rater.ballot.shown == before
+    battle = rater.vote("left" if i == 2 else answer, **beside)
+    if i == 2:
+        explain(rater, battle)
+    elif i == 3:
+        take_back(rater, battle)
+        assert rater.vote("right", **beside) == battle
+    elif i == 6:
+        change(rater)
+
+
+def cannot_judge(rater: Rater) -> None:
+    battle = rater.vote("skip")
+    rater.use(rater.page.locator(".st-key-strip").get_by_role("radio", name="Wrong language"))
+    rater.keep(battle, skip_reason="wrong_language")
+
+
+def explain(rater: Rater, battle: str) -> None:
+    """How much better, reasons for both sides, a guess and a comment, while the next pair stands there."""
+    page, waiting = rater.page, rater.ballot.battle
+    rater.use(page.locator(".st-key-strip").get_by_role("radio", name="Clearly"))
+    rater.keep(battle, strength="clearly")
+    rater.use(page.get_by_role("button", name="Say why"))
+    page.get_by_role("textbox", name="Comment").wait_for()
+    for said in ({"left": ["clear"], "right": []}, {"left": ["clear"], "right": ["wrong", "shallow"]}):
+        for side, words in said.items():
+            for word in words:
+                chip = page.get_by_label(f"The {side} one was").get_by_role(
+                    "button", name=word.capitalize(), exact=True
+                )
+                if chip.get_attribute("aria-pressed") != "true":
+                    rater.use(chip)
+                    expect(chip).to_have_attribute("aria-pressed", "true")
+        rater.keep(battle, reasons=said)
+    box = page.get_by_role("combobox", name="Who made the left one?")
+    [model, *_] = rater.ballot.server.rows("SELECT id, name FROM model ORDER BY name DESC")
+    if rater.is_phone:
+        box.tap()
+        page.get_by_role("option", name=model.name).tap()
+    else:
+        box.press_sequentially(model.name)
+        expect(page.get_by_role("option")).to_have_count(1)
+        box.press("Enter")
+    rater.keep(battle, guesses={"left": model.id})
+    comment, words = page.get_by_role("textbox", name="Comment"), f"Said by {rater.panel_id}: a, d, t, x."
+    comment.press_sequentially(words)
+    if rater.is_phone:
+        page.locator(".bo-head").tap()
+    else:
+        comment.press("Escape")
+    rater.keep(battle, comment=words)
+    assert rater.ballot.battle == waiting
+
+
+def take_back(rater: Rater, battle: str) -> None:
+    """Undo the last vote; its pair is there again with what was chosen beside."""
+    if rater.is_phone:
+        rater.page.get_by_role("button", name="Undo").tap()
+    else:
+        rater.page.keyboard.press("u")
+    assert rater.look(other_than=rater.ballot.battle) == battle
+    expect(rater.page.get_by_role("status").first).to_contain_text("Taken back")
+    before = rater.said.pop(battle)
+    for criterion in before.keys() - {"overall"}:
+        row = row_of(rater.ballot, criterion.capitalize())
+        expect(row.get_by_role("radio", name=WORDS[before[criterion]], exact=True)).to_be_checked()
+
+
+def change(rater: Rater) -> None:
+    """Give another answer to an earlier pair on My votes, and go back to the pair that waits."""
+    page, waiting = rater.page, rater.ballot.battle
+    able = [id_ for id_, said in rater.said.items() if said.keys() <= {"overall", "accuracy", "wit"} and len(said) > 1]
+    battle = next(id_ for id_ in able if not rater.seen[id_][1].startswith("known"))
+    rater.use(page.get_by_role("link", name="My votes"))
+    rater.use(page.locator(f".st-key-open-{UUID(battle)} button"))
+    assert rater.look(other_than=waiting) == battle
+    now = "both_bad" if rater.said[battle]["overall"] == "tie" else "tie"
+    rater.act(now)
+    expect(page.get_by_role("status").first).to_have_text(f"Stored: {BUTTONS[now]}")
+    rater.said[battle]["overall"] = now
+    rater.use(page.get_by_role("link", name="Back to voting"))
+    assert rater.look(other_than=battle) == waiting
