@@ -219,13 +219,13 @@ def explain(rater: Rater, battle: str) -> None:
         expect(page.get_by_role("option")).to_have_count(1)
         box.press("Enter")
     rater.keep(battle, guesses={"left": model.id})
-    comment, words = page.get_by_role("textbox", name="Comment"), f"Said by {rater.panel_id}: a, d, t, x."
-    comment.press_sequentially(words)
+    comment, text = page.get_by_role("textbox", name="Comment"), f"Said by {rater.panel_id}: a, d, t, x."
+    comment.press_sequentially(text)
     if rater.is_phone:
         page.locator(".bo-head").tap()
     else:
         comment.press("Escape")
-    rater.keep(battle, comment=words)
+    rater.keep(battle, comment=text)
     assert rater.ballot.battle == waiting
 
 
