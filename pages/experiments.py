@@ -156,6 +156,7 @@ def store_votes() -> None:
 
 def store_gold(experiment_id: UUID) -> None:
     """Give a draft the pairs of the dropped file."""
+    session.choose(_TABS, STUDIES)  # its card stands there, see _act
     file = upload.dropped(gold_upload.FORM)
     if file is None:
         return
@@ -172,6 +173,7 @@ def store_gold(experiment_id: UUID) -> None:
 
 def remove_gold(experiment_id: UUID, purpose: Purpose) -> None:
     """Take the pairs of one purpose out of a draft."""
+    session.choose(_TABS, STUDIES)
     try:
         gold_files.remove_gold(session.require(Role.ADMIN), experiment_id=experiment_id, purpose=purpose)
     except BakeoffError as error:
