@@ -231,11 +231,12 @@ def explain(rater: Rater, battle: str) -> None:
 
 def take_back(rater: Rater, battle: str) -> None:
     """Undo the last vote; its pair is there again with what was chosen beside."""
+    waiting = rater.ballot.battle
     if rater.is_phone:
         rater.page.get_by_role("button", name="Undo").tap()
     else:
         rater.page.keyboard.press("u")
-    assert rater.look(other_than=rater.ballot.battle) == battle
+    assert rater.look(other_than=waiting) == battle
     expect(rater.page.get_by_role("status").first).to_contain_text("Taken back")
     before = rater.said.pop(battle)
     for criterion in before.keys() - {"overall"}:

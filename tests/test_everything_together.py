@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.ballot_page import BallotPage
+from tests.ballot_page import IDLE, BallotPage
 from tests.panelist import DWELL_MS, FITS, N_TURNS, QUOTA, Rater, enter, plain, take_turn
 from tests.server import Server
 from tests.studies import data_url, png
 from tests.test_content_page import RICH
-from tests.test_end_to_end import TITLE, invite_researcher, settle, upload_files
+from tests.test_end_to_end import TITLE, invite_researcher, upload_files
 from tests.test_films_page import RECORD
 from tests.test_flow_page import FLOW
 from tests.test_leading import known
@@ -95,6 +95,17 @@ def write_files(folder: Path, films: Sequence[bytes]) -> Path:
 # ------------------------------------------------------------------------------------------------ the admin
 
 
+QUIET = f"""(since) => {{
+  if (!document.querySelector('{IDLE}')) window.busyAt = performance.now();
+  return performance.now() - Math.max(since, window.busyAt ?? 0) > 400;
+}}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until a stretch without a run: one that begins late would take what is typed next out of a field again."""
+    page.wait_for_function(QUIET, arg=page.evaluate("performance.now()"))
+
+
 def fill(page: Page, role: Any, name: str, value: str) -> None:
     """Type into a field of the form and leave it."""
     box = page.get_by_role(role, name=name, exact=True)
@@ -107,15 +118,11 @@ def pick(page: Page, name: str, *options: str) -> None:
     """Choose options of a field, or type one that isn't there yet."""
     box = page.get_by_role("combobox", name=name)
     for option in options:
-        offered = page.get_by_role("option")
-        for _ in range(5):  # a run of the page that begins only now takes what was typed
-            box.click()
-            box.fill(option)
-            with suppress(AssertionError):
-                expect(offered).to_have_count(1, timeout=5_000)  # before it is, it may move away below the click
-                expect(offered).to_contain_text(option, timeout=5_000)
-                break
-        offered.click()
+        box.click()
+        box.press_sequentially(option)
+        expect(page.get_by_role("option")).to_have_count(1)  # before it is, it may move away below the click
+        settle(page)
+        page.get_by_role("option", name=option).click()
         settle(page)
     box.press("Escape")
 
