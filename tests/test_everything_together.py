@@ -118,11 +118,16 @@ def pick(page: Page, name: str, *options: str) -> None:
     """Choose options of a field, or type one that isn't there yet."""
     box = page.get_by_role("combobox", name=name)
     for option in options:
-        box.click()
-        box.press_sequentially(option)
-        expect(page.get_by_role("option")).to_have_count(1)  # before it is, it may move away below the click
-        settle(page)
-        page.get_by_role("option", name=option).click()
+        offered = page.get_by_role("option")
+        for _ in range(5):  # a run of the page that begins only now takes what was typed
+            box.click()
+            box.fill(option)
+            settle(page)
+            with suppress(AssertionError):
+                expect(offered).to_have_count(1, timeout=5_000)  # before it is, it may move away below the click
+                expect(offered).to_contain_text(option, timeout=5_000)
+                break
+        offered.click()
         settle(page)
     box.press("Escape")
 
