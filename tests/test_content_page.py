@@ -19,6 +19,7 @@ from tests.machine import patience
 from tests.payloads import ALL
 from tests.server import Server
 from tests.studies import data_url
+from tests.test_answers_page import ALL as ASKS
 from tests.test_output_media import wav
 
 RICH = (
@@ -75,10 +76,11 @@ def write_cases(folder: Path, cases: dict[str, Any]) -> Path:
     return folder
 
 
-def serve(server: Server, folder: Path, cases: dict[str, Any]) -> str:
+def serve(server: Server, folder: Path, cases: dict[str, Any], **rules: Any) -> str:
     """Start a study of these battles; returns the link for raters."""
     write_cases(folder, cases)
-    [study] = server.seed({"folder": str(folder), "min_dwell_ms": 0, "votes_per_pair": 1000, "leak_choice": "keep"})
+    usual = {"folder": str(folder), "min_dwell_ms": 0, "votes_per_pair": 1000, "leak_choice": "keep"}
+    [study] = server.seed(usual | rules)
     server.start()
     return study.rater
 
@@ -267,6 +269,18 @@ def test_hostile_texts_run_nothing_and_load_nothing(new_context, hostile_server)
             assert button.is_visible()
     elsewhere = [url for url in strange if not url.startswith((hostile_server[0].base_url, "data:", "blob:"))]
     assert (n, dialogs, elsewhere) == (len(HOSTILE), [], [])
+
+
+@pytest.mark.parametrize("asks", [{}, {"criteria": ASKS["criteria"]}], ids=["alone", "criteria"])
+def test_an_address_that_carries_a_page_leads_nowhere_with_criteria_too(
+    new_context, new_server, tmp_path: Path, asks: dict[str, Any]
+) -> None:
+    carrying = text("[press](data:text/html,<h1>Saved</h1>) some words")
+    server = new_server()
+    ballot = opened(new_context(), (server, serve(server, tmp_path / "in", {"data": (carrying, carrying)}, asks=asks)))
+    links = ballot.page.locator(f"{BLOCK} a", has_text="press")
+    expect(links).to_have_count(2)
+    expect(ballot.page.locator(f'{BLOCK} a[href^="data:" i]')).to_have_count(0)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -282,7 +282,7 @@
     }, wait);
   };
   const disarm = () => { // an address that carries a page of its own leads nowhere
-    for (const link of document.querySelectorAll(`:is(.stVerticalBlock:has(> * > .st-key-bar), ${ARENA}, ${ASKED}) a[href^="data:" i]`)) link.removeAttribute("href");
+    for (const link of document.querySelectorAll(`:is(.stVerticalBlock:not(.st-key-foot):has(> * > :is(.st-key-bar, .st-key-foot)), ${ARENA}, ${ASKED}) a[href^="data:" i]`)) link.removeAttribute("href");
   };
   const update = () => {
     disarm();
