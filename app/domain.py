@@ -100,8 +100,9 @@ class Act(StrEnum):
 class GenerationStatus(StrEnum):
     """Where a generation stands; raters are shown those that are ``ok`` and no others.
 
-    ``flagged`` names its maker and waits for an admin's choice, ``dropped`` was taken out by one. ``truncated`` was cut
-    short by a limit, ``refused`` by the model or its endpoint.
+    ``flagged`` names its maker and waits for an admin's choice, ``dropped`` names it and was taken out by one;
+    ``withdrawn`` was taken out by an admin for any other reason, which is its ``error``. ``truncated`` was cut short by
+    a limit, ``refused`` by the model or its endpoint.
     """
 
     WAITING = "waiting"
@@ -109,6 +110,7 @@ class GenerationStatus(StrEnum):
     OK = "ok"
     FLAGGED = "flagged"
     DROPPED = "dropped"
+    WITHDRAWN = "withdrawn"
     EMPTY = "empty"
     TRUNCATED = "truncated"
     REFUSED = "refused"

@@ -134,13 +134,14 @@ def set_messages(
     )
 
 
-def ask_again(session: Session, *, generation_ids: Iterable[UUID], now: datetime) -> None:
-    """Note that two answers are being continued."""
-    session.execute(
+def ask_again(session: Session, *, generation_ids: Iterable[UUID], now: datetime) -> int:
+    """Note that answers are being continued; returns how many of them there still are to continue."""
+    done = session.execute(
         update(generation)
-        .where(generation.c.id.in_(list(generation_ids)))
+        .where(generation.c.id.in_(list(generation_ids)), generation.c.status == GenerationStatus.OK)
         .values(status=GenerationStatus.ASKING, asked_at=now, ready_at=None)
     )
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def hold(session: Session, *, battle_id: UUID, lease_until: datetime, shown_at: datetime | None = None) -> None:

@@ -17,7 +17,7 @@ generation, prompt = tables_of(Generation, Prompt)
 _BEST_FIRST = (
     *(GenerationStatus.OK, GenerationStatus.FLAGGED, GenerationStatus.ASKING, GenerationStatus.WAITING),
     *(GenerationStatus.TRUNCATED, GenerationStatus.REFUSED, GenerationStatus.EMPTY, GenerationStatus.FAILED),
-    GenerationStatus.DROPPED,
+    *(GenerationStatus.DROPPED, GenerationStatus.WITHDRAWN),
 )
 _PLACE = func.min(
     case({status.value: place for place, status in enumerate(_BEST_FIRST)}, value=generation.c.status)

@@ -22,8 +22,8 @@ account, battle, experiment, generation, gold, pair, prompt, vote = tables_of(
 _before = battle.alias("before")
 _LIVE = (vote.c.superseded_by.is_(None), vote.c.act != Act.UNDO)
 # A waiting output has no text yet, and one that failed never got one.
-_HAS_TEXT = (GenerationStatus.OK, GenerationStatus.FLAGGED, GenerationStatus.DROPPED, GenerationStatus.TRUNCATED,
-             GenerationStatus.REFUSED)  # fmt: skip
+_HAS_TEXT = (GenerationStatus.OK, GenerationStatus.FLAGGED, GenerationStatus.DROPPED, GenerationStatus.WITHDRAWN,
+             GenerationStatus.TRUNCATED, GenerationStatus.REFUSED)  # fmt: skip
 
 # Nobody signs in as a rater of a file or of a simulation, so their accounts are blocked from the start.
 _WAS_BLOCKED = and_(account.c.is_blocked.is_(True), account.c.origin.not_in(("import", "simulated")))
@@ -74,11 +74,11 @@ def list_votes(session: Session, *, battle_ids: Sequence[UUID]) -> list[Row[Any]
 
 
 def list_outputs(
-    session: Session, *, prompt_ids: Sequence[UUID], model_ids: Sequence[UUID], shown: Collection[UUID] = ()
+    session: Session, *, prompt_ids: Sequence[UUID], model_ids: Sequence[UUID], shown: Collection[UUID] | None = ()
 ) -> dict[tuple[UUID, UUID], Row[Any]]:
     """An output (id, parts, status, error) of each of these models for each of these prompts.
 
-    That is one of ``shown``, else one that was withdrawn, else the newest.
+    That is one of ``shown`` (None: any that raters may be shown), else one that was withdrawn, else the newest.
     """
     rows = session.execute(
         select(
@@ -91,8 +91,12 @@ def list_outputs(
         )
         .order_by(generation.c.id)
     )
-    found = sorted(rows, key=lambda row: (row.id in shown, row.status == GenerationStatus.DROPPED and row.error != ""))
-    return {(row.prompt_id, row.model_id): row for row in found}
+
+    def rank(row: Row[Any]) -> tuple[bool, bool]:
+        is_shown = row.status == GenerationStatus.OK if shown is None else row.id in shown
+        return is_shown, row.status == GenerationStatus.WITHDRAWN
+
+    return {(row.prompt_id, row.model_id): row for row in sorted(rows, key=rank)}
 
 
 def list_prompts(session: Session, *, prompt_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:

@@ -199,12 +199,15 @@ def list_checked(
 
 
 def list_by_ids(session: Session, *, generation_ids: Collection[UUID]) -> list[Row[Any]]:
-    """These generations as ``list_checked`` gives them."""
+    """These generations as ``list_checked`` gives them, and those among them that were withdrawn."""
     return list(
         session.execute(
             select(*_ROW)
             .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
-            .where(generation.c.id.in_(list(generation_ids)), generation.c.status.in_(_CHECKED))
+            .where(
+                generation.c.id.in_(list(generation_ids)),
+                generation.c.status.in_((*_CHECKED, GenerationStatus.WITHDRAWN)),
+            )
             .order_by(generation.c.id)
         )
     )

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, String, and_, case, cast, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, String, case, cast, delete, func, insert, select, update
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -20,7 +20,7 @@ allowed, arm, generation, model, prompt = tables_of(AllowedAddress, Arm, Generat
 # What came in and raters are never shown; what names its maker waits for a choice and is counted apart.
 _UNUSABLE = (
     *(GenerationStatus.EMPTY, GenerationStatus.FAILED, GenerationStatus.TRUNCATED, GenerationStatus.REFUSED),
-    *(GenerationStatus.FLAGGED, GenerationStatus.DROPPED),
+    *(GenerationStatus.FLAGGED, GenerationStatus.DROPPED, GenerationStatus.WITHDRAWN),
 )
 
 
@@ -231,12 +231,11 @@ def list_usable(
 ) -> list[Row[Any]]:
     """Rows (model_id, prompt_id, id) of the generations that an experiment may show, one setting of each model.
 
-    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design. What was withdrawn
-    since helps to choose the setting, which stays the same, and is then left out.
+    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design. What was ready then
+    and was taken out since helps to choose the setting, which stays the same, and is then left out.
     """
     is_ok = generation.c.status == GenerationStatus.OK
-    is_withdrawn = and_(generation.c.status == GenerationStatus.DROPPED, generation.c.error != "")
-    can_count = (is_ok,) if until is None else (or_(is_ok, is_withdrawn), generation.c.ready_at <= until)
+    can_count = is_ok if until is None else generation.c.ready_at <= until
     of_one = (generation.c.model_id, generation.c.prompt_id, generation.c.id, generation.c.settings_hash)
     rows = session.execute(
         select(*of_one, generation.c.status)
@@ -249,7 +248,7 @@ def list_usable(
             arm.c.experiment_id == experiment_id,
             prompt.c.prompt_set_id == prompt_set_id,
             generation.c.sample == 0,
-            *can_count,
+            can_count,
         )
         .order_by(generation.c.id)
     )

@@ -15,6 +15,8 @@ from db.tables import Arm, tables_of
 
 arm, generation = tables_of(Arm, Generation)
 BATCH = 500
+# The votes on what was withdrawn since are kept, and so is what they are explained by.
+JUDGED = (GenerationStatus.OK.value, GenerationStatus.WITHDRAWN.value)
 # Of all turns of an output, in characters as Unicode counts them; media has none.
 _LENGTH = {
     "sqlite": "(SELECT COALESCE(SUM(LENGTH(json_extract(part.value, '$.text'))), 0) "
@@ -27,7 +29,7 @@ _LENGTH = {
 def list_lengths(
     session: Session, *, experiment_id: UUID, prompt_ids: list[UUID]
 ) -> Iterator[tuple[UUID, UUID, float]]:
-    """(prompt, model, characters) of a study's usable outputs; the mean where a model has several for a prompt."""
+    """(prompt, model, characters) of a study's judged outputs; the mean where a model has several for a prompt."""
     length = type_coerce(text(_LENGTH[dialect_of(session).name]), Float)
     for at in range(0, len(prompt_ids), BATCH):
         rows = session.execute(
@@ -39,7 +41,7 @@ def list_lengths(
             )
             .where(
                 generation.c.prompt_id.in_(prompt_ids[at : at + BATCH]),
-                type_coerce(generation.c.status, String) == GenerationStatus.OK.value,
+                type_coerce(generation.c.status, String).in_(JUDGED),
             )
             .group_by(generation.c.prompt_id, generation.c.model_id)
         )

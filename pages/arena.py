@@ -21,6 +21,8 @@ from app.study import Criterion
 
 PAGE = Page(title="Arena", section="Rate", role=Role.RATER, order=2)
 LOOK_EVERY_S = 0.4
+_BROKEN_OFF = "The answers were broken off before both were done"
+_WITHDRAWN = "One of the two answers was withdrawn"
 
 
 def _act(act: Callable[[], UUID | None]) -> bool:
@@ -127,7 +129,8 @@ def _show_round(screen: ArenaScreen, round_: BlindRound) -> None:
     token, study = str(round_.battle_id), screen.study
     arena_view.show_turns(token, round_.turns, is_replaced=round_.is_replaced, reveal=screen.reveal)
     if round_.phase == Phase.STOPPED:
-        st.markdown("The answers were broken off before both were done, so there is nothing to vote on.")
+        why = _WITHDRAWN if round_.is_withdrawn else _BROKEN_OFF
+        st.markdown(f"{why}, so there is nothing to vote on.")
         if study.status == ExperimentStatus.RUNNING:
             st.button("Ask again", key=f"again-{token}", on_click=ask_again, args=(study.id, round_.battle_id))
     if round_.phase == Phase.READY:

@@ -284,3 +284,38 @@ def test_the_rows_of_the_first_schema_live_on(database_url: str) -> None:
     with pytest.raises(IntegrityError), store.write() as session:
         session.connection().execute(text("DELETE FROM generation"))
     store.close()
+
+
+def test_what_an_admin_withdrew_before_there_was_a_word_for_it_is_withdrawn(database_url: str) -> None:
+    """Until 0007 it was dropped with a reason, and so was an answer of an arena that named its maker."""
+    store = Database(database_url)
+    config = db.migrate._config()
+    with store.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.commit()
+    leak = "The answer names its maker, and this model's leak choice doesn't show such answers."
+    reasons = ["", leak, "It has an address."]
+    at = {"now": "2026-11-22 04:30:00+00:00", "set": row_id(store, 1), "prompt": row_id(store, 2)}
+    at["model"] = row_id(store, 3)
+    one = (
+        "generation (id, model_id, prompt_id, sample, settings_hash, status, error, parts, leaks, created_at, n_tries) "
+        "VALUES (:id, :model, :prompt, :sample, '', 'dropped', :reason, '[]', '[]', :now, 0)"
+    )
+    with store.write() as session:
+        for row in (
+            "prompt_set (id, name, version, content_hash, created_at) VALUES (:set, 's', 1, 'h', :now)",
+            "prompt (id, prompt_set_id, external_id, position, messages, tags, attachments, content_hash) "
+            "VALUES (:prompt, :set, '1', 0, '[]', '{}', '[]', 'h')",
+            "model (id, name, version, connector, provider_id, organisation, licence, created_at, leak_choice) "
+            "VALUES (:model, 'm', '', 'file', '', '', '', :now, 'ask')",
+        ):
+            session.connection().execute(text(f"INSERT INTO {row}"), at)
+        for sample, reason in enumerate(reasons):
+            row_ = {"id": row_id(store, 4 + sample), "sample": sample, "reason": reason}
+            session.connection().execute(text(f"INSERT INTO {one}"), {**at, **row_})
+    migrate(store)
+    with store.read() as session:
+        stored = session.execute(select(Generation.error, Generation.status)).all()
+    assert dict(map(tuple, stored)) == {"": "dropped", leak: "dropped", "It has an address.": "withdrawn"}
+    store.close()

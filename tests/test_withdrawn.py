@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, select, text
 
-from app.domain import Answer, GenerationStatus, LeakChoice
-from app.errors import ConflictError, InvalidInputError, NotFoundError, VoteRefusedError
+from app.domain import Answer, GenerationStatus, LeakChoice, Role
+from app.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError, VoteRefusedError
 from app.services import (
+    arena,
     design,
     experiments,
     explore_prompts,
@@ -31,7 +32,7 @@ from db.columns import new_id
 from db.engine import Database, Row, Session
 from db.tables import Generation, tables_of
 from tests import arenas
-from tests.arenas import echoes, of_generations
+from tests.arenas import StreamingEndpoint, add_model, echoes, of_generations, start_arena, steadily
 from tests.studies import jsonl, person, study
 from tests.test_leading import scalar, screen, vote_on
 
@@ -45,6 +46,16 @@ def find(store: Database, output: str) -> UUID:
             text("SELECT id FROM generation WHERE CAST(parts AS TEXT) LIKE :text"), {"text": f'%"{output}"%'}
         )
         return UUID(str(row.scalar_one()))
+
+
+def add_warm(store: Database) -> None:
+    """A second, newer output of the first model for each prompt, by another setting."""
+    with store.write() as session:
+        for row in session.execute(select(generation)).all():
+            if row.parts[0]["text"].startswith("answer 0"):
+                warm = [{"type": "text", "text": row.parts[0]["text"].replace("answer", "warm")}]
+                more = {"id": new_id(), "settings_hash": "warm", "parts": warm}
+                session.execute(insert(generation).values({**row._asdict(), **more}))
 
 
 def withdraw(store: Database, output: str) -> None:
@@ -104,7 +115,7 @@ def test_a_later_look_for_leaks_does_not_bring_it_back(store: Database) -> None:
     leak_check.add_phrase(None, "answer 0")
     (phrase,) = leak_check.list_phrases(None)
     leak_check.remove_phrase(None, phrase.id)
-    assert scalar(store, "SELECT count(*) FROM generation WHERE status = 'dropped'") == 1
+    assert scalar(store, "SELECT count(*) FROM generation WHERE status = 'withdrawn'") == 1
 
 
 def test_a_vote_on_it_stays_and_is_not_changed_unseen(store: Database) -> None:
@@ -179,6 +190,67 @@ def test_in_an_arena_too_nobody_sees_it_any_more(store: Database) -> None:
         arenas.vote(other, study_id)
 
 
+@pytest.mark.usefixtures("quick_arena")
+def test_explore_offers_the_outputs_of_an_arena_and_its_rater_is_told_why_there_is_nothing_to_vote_on(
+    store: Database,
+) -> None:
+    study_id = echoes()
+    rater, other = person(experiment_id=study_id), person(experiment_id=study_id)
+    arenas.ask(rater, study_id, "hello")
+    arenas.wait_for(rater, Phase.READY)
+    arenas.vote(rater, study_id)
+    prompt_id = UUID(str(scalar(store, "SELECT prompt_id FROM battle")))
+    seen = explore_prompts.get_prompt(None, vote_store.read(study_id), prompt_id, Wanted())
+    assert [(one.is_shown, one.is_withdrawn) for one in seen.models] == [(True, False)] * 2
+    first = seen.models[0].output_id
+    assert first is not None
+    withdrawing.withdraw_output(None, first, "It has somebody's address.")
+    seen = explore_prompts.get_prompt(None, vote_store.read(study_id), prompt_id, Wanted())
+    assert sorted((one.is_shown, one.is_withdrawn) for one in seen.models) == [(False, True), (True, False)]
+
+    arenas.ask(other, study_id, "and me")
+    arenas.wait_for(other, Phase.READY)
+    shown_to_other = scalar(store, "SELECT generation_a_id FROM battle ORDER BY id DESC LIMIT 1")
+    withdrawing.withdraw_output(None, UUID(str(shown_to_other)), "It has somebody's address.")
+    open_ = arenas.seen(other).round
+    assert open_ is not None and (open_.phase, open_.is_withdrawn) == (Phase.STOPPED, True)
+
+
+@pytest.mark.usefixtures("quick_arena")
+def test_an_answer_that_is_found_to_name_its_maker_while_it_is_judged_leaves_nobody_waiting(store: Database) -> None:
+    study_id = echoes()
+    rater = person(experiment_id=study_id)
+    arenas.ask(rater, study_id, "hello")
+    arenas.wait_for(rater, Phase.READY)
+    said = of_generations(store)[0].parts[0]["text"]
+    assert leak_check.add_phrase(None, said.split()[0].strip(".,")).n_found
+    now = arenas.seen(rater).round
+    assert now is not None and (now.phase, now.is_withdrawn) == (Phase.STOPPED, True)
+    battle_id = arena.ask_again(rater, study_id, now.battle_id)
+    assert battle_id != now.battle_id
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_researcher_reads_of_the_same_outputs_as_an_admin(store: Database, role: Role) -> None:
+    """One setting of a model is withdrawn; the other study shows the other one, and that is what its page is about."""
+    study(n_models=2, n_prompts=1, votes_per_pair=9)
+    set_id, prompt_id = (UUID(str(scalar(store, sql))) for sql in (SET, PROMPT))
+    add_warm(store)
+    models_ = [one.id for one in generations.list_models(None)]
+    second = experiments.create_experiment(
+        None, title="Second", prompt_set_id=set_id, model_ids=models_, votes_per_pair=9, min_dwell_ms=0
+    )
+    experiments.start_experiment(None, second)
+    vote_on(person(experiment_id=second), 1)
+    withdraw(store, "answer 0 0")
+    if role == Role.RATER:
+        with pytest.raises(NotAllowedError):
+            explore_prompts.get_prompt(person(role), vote_store.read(second), prompt_id, Wanted())
+        return
+    seen = explore_prompts.get_prompt(person(role), vote_store.read(second), prompt_id, Wanted())
+    assert not any(one.is_withdrawn for one in seen.models)
+
+
 def test_explore_offers_the_output_that_raters_are_shown_not_a_newer_sample(store: Database) -> None:
     study_id = study(n_models=2, n_prompts=2, votes_per_pair=9)
     second = {"prompt_id": "p0", "model": "Model 0", "output": "second sample", "sample": 1}
@@ -197,12 +269,7 @@ def test_explore_offers_the_output_that_raters_are_shown_not_a_newer_sample(stor
 
 def test_a_running_study_keeps_the_setting_of_a_model_one_of_whose_outputs_was_withdrawn(store: Database) -> None:
     study_id = study(n_models=2, n_prompts=2, votes_per_pair=9, is_started=False)
-    with store.write() as session:
-        for row in session.execute(select(generation)).all():
-            if row.parts[0]["text"].startswith("answer 0"):
-                warm = [{"type": "text", "text": row.parts[0]["text"].replace("answer", "warm")}]
-                more = {"id": new_id(), "settings_hash": "warm", "parts": warm}
-                session.execute(insert(generation).values({**row._asdict(), **more}))
+    add_warm(store)
     experiments.start_experiment(None, study_id)
     withdraw(store, "warm 0 1")
     design.forget()
@@ -210,17 +277,26 @@ def test_a_running_study_keeps_the_setting_of_a_model_one_of_whose_outputs_was_w
     assert said == {"warm 0 0", "answer 1 0"}
 
 
-@pytest.mark.parametrize("choice", [LeakChoice.KEEP, LeakChoice.MASK])
-def test_no_choice_about_leaks_brings_it_back_and_a_leak_found_meanwhile_waits_for_one(
+@pytest.mark.usefixtures("quick_arena")
+@pytest.mark.parametrize("choice", [LeakChoice.DROP, LeakChoice.ASK])
+def test_an_answer_of_an_arena_that_names_its_maker_was_not_withdrawn_by_anybody(
     store: Database, choice: LeakChoice
 ) -> None:
-    study(n_models=2, n_prompts=1)
-    withdraw(store, "answer 0 0")
-    output = find(store, "answer 0 0")
-    leak_check.add_phrase(None, "answer 0")
-    leak_check.choose_for_model(None, UUID(str(scalar(store, "SELECT id FROM model WHERE name = 'Model 0'"))), choice)
-    with pytest.raises(ConflictError, match="put it back first"):
-        leak_check.choose_for_output(None, output, choice)
-    assert scalar(store, "SELECT count(*) FROM generation WHERE status = 'dropped' AND error <> ''") == 1
-    assert withdrawing.put_back_output(None, output) == GenerationStatus.FLAGGED
-    assert screen(person()).battle is None
+    with (
+        StreamingEndpoint(steadily("I am Quagmire and here to help")) as leaky,
+        StreamingEndpoint(steadily("fine words")) as fine,
+    ):
+        model_id = add_model("Quagmire", leaky)
+        study_id = start_arena(model_id, *(add_model(name, fine) for name in "BC"))
+        leak_check.choose_for_model(None, model_id, choice)
+        found: list[Any] = []
+        while not found:
+            rater = person(experiment_id=study_id)
+            arenas.ask(rater, study_id, "hello")
+            arenas.wait_for(rater, Phase.READY)
+            found = [row for row in of_generations(store) if row.leaks]
+    with pytest.raises(ConflictError, match="wasn't withdrawn"):
+        withdrawing.put_back_output(None, found[0].id)
+    leak_check.choose_for_output(None, found[0].id, LeakChoice.KEEP)
+    (row,) = (row for row in of_generations(store) if row.id == found[0].id)
+    assert (row.status, row.error) == (GenerationStatus.OK, "")

@@ -14,7 +14,8 @@ from app.domain import LeakChoice
 from app.errors import InvalidInputError
 
 if TYPE_CHECKING:  # loaded when the command runs: the services open a database
-    from app.services.leak_check import LeakRow, RecheckSummary
+    from app.services.leak_check import RecheckSummary
+    from app.services.leak_lists import LeakRow
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 

@@ -29,20 +29,21 @@ _STATE_OF = {
             GenerationStatus.EMPTY,
             GenerationStatus.FLAGGED,
             GenerationStatus.DROPPED,
+            GenerationStatus.WITHDRAWN,
             GenerationStatus.TRUNCATED,
             GenerationStatus.REFUSED,
             GenerationStatus.FAILED,
         )
     },
 }
-STATES = (READY, WAITING, "empty", "flagged", "dropped", "truncated", "refused", "failed", MISSING)
+STATES = (READY, WAITING, "empty", "flagged", "dropped", "withdrawn", "truncated", "refused", "failed", MISSING)
 # What is well stays pale; a hole is the darkest thing on the page. Both palettes hold for colour-blind eyes.
 _COLOURS = {
     "light": dict(
         zip(
             (*STATES, "text"),
             (
-                *("#DCE3EA", "#F4F4F1", "#F2D9A6", "#5B7FC7", "#A9B8D8"),
+                *("#DCE3EA", "#F4F4F1", "#F2D9A6", "#5B7FC7", "#A9B8D8", "#8E86A6"),
                 *("#D9B44A", "#A98A2C", "#7A2A00", "#B23B00", "#1B1B18"),
             ),
             strict=True,
@@ -52,7 +53,7 @@ _COLOURS = {
         zip(
             (*STATES, "text"),
             (
-                *("#2B3138", "#1D2024", "#6B5220", "#7FA6F0", "#3F557F"),
+                *("#2B3138", "#1D2024", "#6B5220", "#7FA6F0", "#3F557F", "#6E6690"),
                 *("#8F7428", "#B8982F", "#FFB38A", "#F58048", "#ECECEA"),
             ),
             strict=True,

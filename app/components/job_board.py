@@ -17,6 +17,7 @@ _ENDED = {
     GenerationStatus.OK: "ready",
     GenerationStatus.FLAGGED: "flagged",
     GenerationStatus.DROPPED: "dropped",
+    GenerationStatus.WITHDRAWN: "withdrawn",
     GenerationStatus.FAILED: "failed",
     GenerationStatus.REFUSED: "refused",
     GenerationStatus.TRUNCATED: "cut short",

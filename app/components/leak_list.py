@@ -12,7 +12,8 @@ import streamlit as st
 
 from app.components import note, rows, session
 from app.domain import LeakChoice
-from app.services.leak_check import STATES, Excerpt, LeakRow, ModelLeaks, Phrase
+from app.services.leak_check import STATES, Phrase
+from app.services.leak_lists import Excerpt, LeakRow, ModelLeaks
 
 PER_PAGE = 10
 PAGE_KEY, PHRASE_FORM = "manage-leaks-page", "leak-phrase"

@@ -54,14 +54,15 @@ class Turn:
 class BlindRound:
     """A conversation with two unnamed models. There is no field for a model, latency or token count.
 
-    ``is_replaced`` says that another pair had failed to answer before. While answers are written, ``turns`` has what
-    the rater asked only.
+    ``is_replaced`` says that another pair had failed to answer before, ``is_withdrawn`` that an answer that was there
+    was taken out before the vote. While answers are written, ``turns`` has what the rater asked only.
     """
 
     battle_id: UUID
     phase: Phase
     turns: tuple[Turn, ...]
     is_replaced: bool
+    is_withdrawn: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +132,27 @@ def _blind(row: Any, shows: Shows) -> BlindRound:
             turn_of(text, one["text"], other["text"], is_normalised=shows.is_normalised)
             for text, one, other in zip(texts, left, right, strict=False)
         )
-    return BlindRound(row.id, phase, turns, row.n_rounds > 1)
+    # One that was given up has no lease any more.
+    is_whole = row.lease_until is not None and _ASKING not in (row.status_a, row.status_b)
+    is_withdrawn = phase == Phase.STOPPED and is_whole
+    return BlindRound(row.id, phase, turns, row.n_rounds > 1, is_withdrawn)
 
 
 def _unless_withdrawn(parts: list[dict[str, str]], status: str) -> list[dict[str, str]]:
     """An answer as its rater may see it."""
-    return [{"text": WITHDRAWN} for _ in parts] if status == GenerationStatus.DROPPED else parts
+    return parts if status == GenerationStatus.OK else [{"text": WITHDRAWN} for _ in parts]
 
 
 def _phase(row: Any) -> Phase:
     if row.status in (BattleStatus.VOTED, BattleStatus.SKIPPED):
         return Phase.JUDGED
-    if GenerationStatus.DROPPED in (row.status_a, row.status_b):
-        return Phase.STOPPED
     # A pair that was replaced or given up has no lease; a battle that was left unanswered has one that ran out.
     if row.lease_until is None:
         return Phase.STOPPED
     if row.status_a == row.status_b == GenerationStatus.OK:
         return Phase.READY
     is_alive = row.status == BattleStatus.OPEN and row.lease_until > utc_now()
-    return Phase.WRITING if is_alive else Phase.STOPPED
+    return Phase.WRITING if is_alive and _ASKING in (row.status_a, row.status_b) else Phase.STOPPED
 
 
 def _revealed(row: Row, *, is_a_left: bool) -> Reveal:
@@ -208,7 +210,9 @@ def ask_follow_up(rater: Identity, experiment_id: UUID, battle_id: UUID, text: s
         messages = [*latest.messages, {"role": "user", "content": text}]
         hash_ = _hash([message["content"] for message in messages])
         arena.set_messages(session, prompt_id=latest.prompt_id, messages=messages, content_hash=hash_)
-        arena.ask_again(session, generation_ids=[latest.generation_a_id, latest.generation_b_id], now=now)
+        answers = [latest.generation_a_id, latest.generation_b_id]
+        if arena.ask_again(session, generation_ids=answers, now=now) < len(answers):
+            raise ConflictError("One of the two answers was withdrawn meanwhile. Your text is kept.")
         arena.hold(session, battle_id=battle_id, lease_until=now + timedelta(seconds=ALIVE_S))
     return battle_id
 

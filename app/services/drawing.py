@@ -37,7 +37,7 @@ def draw_battle(
         excluded = refused | quota.full_pairs(rules, n_taken)
         room = _prompt_room(session, design, rules)
         if room is not None:
-            excluded |= room.blocked(design, history)
+            excluded |= room.blocked(history)
         able = np.flatnonzero(~excluded)
         if not able.size:
             if room is not None and prompt_room.forget_if_old(rules["id"]):
@@ -51,7 +51,7 @@ def draw_battle(
         sides = battles.count_sides(session, pair_id=pair_id)
         if room is not None:
             room.correct(position, prompt_room.full_prompts(sides, rules["votes_per_prompt"]))
-            if room.blocked(design, history)[position]:
+            if room.blocked(history)[position]:
                 continue  # another process filled its last prompts: draw again, now that this is known
         if quota.take_pair(session, rules, pair_id):
             n_taken[position] += 1
@@ -94,7 +94,7 @@ def _choose_prompt_and_side(
         {True: history.lean[model_a] - history.lean[model_b]},
         rng=_RNG,
     )
-    history.add(design, position, prompt_id, is_a_left=is_a_left)
+    history.add(position, prompt_id, is_a_left=is_a_left)
     return {
         "pair_id": pair_id,
         "prompt_id": prompt_id,

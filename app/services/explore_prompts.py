@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from uuid import UUID
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.discovery import find_plugins
-from app.domain import BlindBattle, GenerationStatus, Identity, Role
+from app.domain import BlindBattle, GenerationStatus, Identity, Kind, Role
 from app.errors import NotFoundError, RankingError
 from app.services.design import get_design
 from app.services.explore import Wanted, find_prompts, find_rows, part, split_words
@@ -150,9 +150,9 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
         raise NotFoundError("There are no votes on such a prompt in this study.")
     rows = _judged(study, replace(wanted, prompt=study.prompts.index(prompt_id.hex), words=""))
     n_votes, points = _tally(study, rows)
+    shown = _shown_outputs(study, prompt_id)
     with database().read() as session:
         row = explore.list_prompts(session, prompt_ids=[prompt_id])[prompt_id]
-        shown = _shown_outputs(actor, study, prompt_id)
         outputs = explore.list_outputs(session, prompt_ids=[prompt_id], model_ids=study.model_ids, shown=shown)
         rules = {"shows": explore.get_shows(session, experiment_id=study.experiment_id), "flow": {"must_play": False}}
     ratings = _ratings(study, wanted)
@@ -172,8 +172,8 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
                 has_output=bool(stored is not None and stored.parts),
                 note=_note(stored) if stored is not None else "",
                 output_id=stored.id if stored is not None else None,
-                is_shown=stored is not None and stored.status == GenerationStatus.OK and stored.id in shown,
-                is_withdrawn=stored is not None and _is_withdrawn(stored),
+                is_shown=stored is not None and _is_shown(stored, shown),
+                is_withdrawn=stored is not None and stored.status == GenerationStatus.WITHDRAWN,
                 n_votes=int(n_votes[place]),
                 points=float(points[place]),
                 win_rate=float(points[place] / n_votes[place]) if n_votes[place] else None,
@@ -187,10 +187,12 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
     return PromptAcrossModels(prompt_id, row.external_id, row.tags, screen, n_all, tuple(models))
 
 
-def _shown_outputs(actor: Identity | None, study: StudyVotes, prompt_id: UUID) -> set[UUID]:
-    """The outputs that a study of this server shows for a prompt, for an admin who may withdraw one of them."""
-    if actor is not None and actor.role != Role.ADMIN:
-        return set()
+def _shown_outputs(study: StudyVotes, prompt_id: UUID) -> set[UUID] | None:
+    """The outputs that a study of this server shows for a prompt; None for all of an arena's, which has no design."""
+    with database().read() as session:
+        kind = experiments.get_experiment(session, experiment_id=study.experiment_id).kind
+    if kind == Kind.ARENA:
+        return None
     try:
         generation = get_design(study.experiment_id).generation
     except NotFoundError:
@@ -198,12 +200,12 @@ def _shown_outputs(actor: Identity | None, study: StudyVotes, prompt_id: UUID) -
     return {generation[key] for model_id in study.model_ids if (key := (model_id, prompt_id)) in generation}
 
 
-def _is_withdrawn(stored: Row) -> bool:
-    return stored.status == GenerationStatus.DROPPED and bool(stored.error)
+def _is_shown(stored: Row, shown: Collection[UUID] | None) -> bool:
+    return stored.status == GenerationStatus.OK and (shown is None or stored.id in shown)
 
 
 def _note(stored: Row) -> str:
-    if _is_withdrawn(stored):
+    if stored.status == GenerationStatus.WITHDRAWN:
         return f"An admin withdrew this output: {stored.error}"
     return status_note(stored.status)
 

@@ -17,7 +17,12 @@ from db import models, prompts
 from db.engine import Row, Session
 
 _MOST_PROBLEMS = 100
-_STANDING = {GenerationStatus.OK, GenerationStatus.FLAGGED, GenerationStatus.DROPPED}
+_STANDING = {
+    GenerationStatus.OK,
+    GenerationStatus.FLAGGED,
+    GenerationStatus.DROPPED,
+    GenerationStatus.WITHDRAWN,
+}
 _ASKED = {GenerationStatus.WAITING, GenerationStatus.ASKING}
 REPLACEABLE = (
     GenerationStatus.FAILED,

@@ -29,10 +29,11 @@ _lock = threading.Lock()
 class History:
     """How often a rater met each pair (``n_seen``, by position) and each prompt, and on which prompts each pair.
 
-    ``is_exhausted`` marks the pairs that were shown to them on every prompt there is; ``lean`` says by model how much
-    more often it stood on their left than on their right.
+    ``is_exhausted`` marks the pairs that were shown to them on every prompt of ``design``; ``lean`` says by model how
+    much more often it stood on their left than on their right.
     """
 
+    design: Design
     n_seen: NDArray[np.int64]
     is_exhausted: NDArray[np.bool_]
     n_battles: int = 0
@@ -40,14 +41,15 @@ class History:
     had: dict[int, set[UUID]] = field(default_factory=dict)
     lean: Counter[UUID] = field(default_factory=Counter)
 
-    def add(self, design: Design, position: int, prompt_id: UUID, *, is_a_left: bool) -> None:
-        """Count one more battle."""
+    def add(self, position: int, prompt_id: UUID, *, is_a_left: bool) -> None:
+        """Count one more battle; its prompt may have lost an output since."""
         self.n_battles += 1
         self.n_seen[position] += 1
-        self.is_exhausted[position] = self.n_seen[position] >= len(design.prompts[position])
         self.prompts[prompt_id] += 1
-        self.had.setdefault(position, set()).add(prompt_id)
-        _, model_a, model_b = design.pairs[position]
+        had, prompts = self.had.setdefault(position, set()), self.design.prompts[position]
+        had.add(prompt_id)
+        self.is_exhausted[position] = len(had) >= len(prompts) and had.issuperset(prompts)
+        _, model_a, model_b = self.design.pairs[position]
         self.lean[model_a if is_a_left else model_b] += 1
         self.lean[model_b if is_a_left else model_a] -= 1
 
@@ -58,10 +60,11 @@ def get_history(
     """What this rater was served so far; ``n_served`` is the database's count. The caller adds its own draw to it."""
     key = (rater_id, experiment_id)
     history = _kept.get(key)
-    if history is None or history.n_battles != n_served:
-        history = History(np.zeros(len(design.pairs), np.int64), np.zeros(len(design.pairs), np.bool_))
+    if history is None or history.n_battles != n_served or history.design is not design:
+        n_pairs = len(design.pairs)
+        history = History(design, np.zeros(n_pairs, np.int64), np.zeros(n_pairs, np.bool_))
         for row in battles.list_served(session, rater_id=rater_id, experiment_id=experiment_id):
-            history.add(design, design.position[row.pair_id], row.prompt_id, is_a_left=row.is_a_left)
+            history.add(design.position[row.pair_id], row.prompt_id, is_a_left=row.is_a_left)
     _keep(key, history)
     return history
 

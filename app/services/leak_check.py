@@ -12,6 +12,7 @@ from uuid import UUID
 from app.domain import GenerationStatus, Identity, LeakChoice, Role, utc_now
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.leaks.scanner import Leak, Maker, mask, scanner_of
+from app.services import design
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
 from db import audit, leaks, measures
@@ -43,44 +44,6 @@ class Watch:
     maker: Maker
     choice: LeakChoice
     phrases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """A leak with what stands around it."""
-
-    before: str
-    text: str
-    after: str
-    phrase: str
-
-
-@dataclass(frozen=True, slots=True)
-class LeakRow:
-    """A generation that names its maker; ``state`` is one of ``STATES``."""
-
-    id: UUID
-    model: str
-    prompt_id: str
-    prompt: str
-    state: str
-    is_in_use: bool
-    excerpts: tuple[Excerpt, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLeaks:
-    """How many of a model's outputs name their maker, by state, and what becomes of new ones."""
-
-    id: UUID
-    name: str
-    choice: LeakChoice
-    counts: Mapping[str, int]
-
-    @property
-    def n(self) -> int:
-        """All of them."""
-        return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +122,24 @@ def find_leaks(watch: Watch, prompt: str, parts: Parts) -> list[dict[str, Any]]:
     ]
 
 
+def check_again(session: Session, row: Row) -> Checked:
+    """What a withdrawn output (a row of ``db.leaks``) is stored as when it is put back, by what is known of leaks now.
+
+    A mask that covers all of them stays, and one that doesn't is made anew. Any other output that names its maker
+    becomes what is chosen for its model; where that isn't to show it, it waits for an admin's choice.
+    """
+    watch = load_watches(session, [row.model_id])[row.model_id]
+    prompt, original = prompt_text(row.messages), row.original_parts or row.parts
+    found = find_leaks(watch, prompt, original)
+    if not find_leaks(watch, prompt, row.parts):
+        return Checked(GenerationStatus.OK, found, row.parts, row.original_parts)
+    choice = LeakChoice.ASK if watch.choice == LeakChoice.DROP else watch.choice
+    checked = _chosen(LeakChoice.MASK if row.original_parts else choice, original, found)
+    if checked.parts != row.parts:
+        measures.forget_text(session, generation_ids=[row.id])
+    return checked
+
+
 def _chosen(choice: LeakChoice, original: Parts, found: list[dict[str, Any]]) -> Checked:
     if choice == LeakChoice.MASK:
         return Checked(GenerationStatus.OK, found, _masked(original, found), original)
@@ -208,9 +189,9 @@ def choose_for_output(actor: Identity | None, generation_id: UUID, choice: LeakC
         if not (rows := leaks.list_leaking(session, generation_id=generation_id)):
             raise NotFoundError("There is no such output that names its maker.")
         leaks.hold_drafts(session, model_ids={rows[0].model_id})
-        (row,) = leaks.list_leaking(session, generation_id=generation_id)
-        if _is_withdrawn(row):
-            raise ConflictError("An admin withdrew this output; put it back first, under Explore.")
+        if not (rows := leaks.list_leaking(session, generation_id=generation_id)):
+            raise ConflictError("This output was withdrawn meanwhile.")
+        (row,) = rows
         if row.is_in_use:
             raise ConflictError(_IN_USE)
         if row.state == _STATE_OF[choice]:
@@ -219,6 +200,7 @@ def choose_for_output(actor: Identity | None, generation_id: UUID, choice: LeakC
         name = leaks.list_makers(session, model_ids={row.model_id})[row.model_id].name
         details = {"generation": str(row.id), "before": row.state, "choice": choice.value}
         _log(session, actor, "leak.choose", f"{name}, prompt {row.external_id}", now, details)
+    _let_back([row])
 
 
 def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice) -> ChoiceSummary:
@@ -236,7 +218,7 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
         leaks.hold_drafts(session, model_ids={model_id})
         leaks.set_choice(session, model_id=model_id, choice=choice)
         rows = [] if choice == LeakChoice.ASK else leaks.list_leaking(session, model_id=model_id)
-        other = [row for row in rows if row.state != _STATE_OF[choice] and not _is_withdrawn(row)]
+        other = [row for row in rows if row.state != _STATE_OF[choice]]
         changed = [row for row in other if not row.is_in_use]
         for row in changed:
             _store_choice(session, row, choice, row.leaks, now)
@@ -245,11 +227,8 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
         details |= {"n_changed": done.n_changed, "n_in_use": done.n_in_use}
         details["generations"] = [str(row.id) for row in changed[:100]]
         _log(session, actor, "leak.choose", done.model, now, details)
+    _let_back(changed)
     return done
-
-
-def _is_withdrawn(row: Row) -> bool:
-    return row.status == GenerationStatus.DROPPED and bool(row.error)
 
 
 def _store_choice(
@@ -259,12 +238,20 @@ def _store_choice(
         chosen = _chosen(choice, row.original_parts or row.parts, found)
     else:
         chosen = Checked(GenerationStatus.OK, [], row.original_parts or row.parts, None)
-    was_ready = row.status == GenerationStatus.OK
-    ready_at = None if chosen.status != GenerationStatus.OK else row.ready_at if was_ready else now
-    leaks.update_leaks(session, generation_id=row.id, columns={**chosen._asdict(), "ready_at": ready_at})
+    is_ready, was_ready = (one.status == GenerationStatus.OK for one in (chosen, row))
+    # What was put back and waits for a choice keeps its place in the studies that have shown it.
+    ready_at = None if was_ready and not is_ready else row.ready_at or (now if is_ready else None)
+    columns = {**chosen._asdict(), "ready_at": ready_at, "error": ""}
+    leaks.update_leaks(session, generation_id=row.id, columns=columns)
     if chosen.parts != row.parts:
         measures.forget_text(session, generation_ids=[row.id])
     return chosen.status
+
+
+def _let_back(rows: Iterable[Row]) -> None:
+    """Draw again what was put back and waited for a choice until now; ``rows`` are from before it."""
+    if any(row.status != GenerationStatus.OK and row.ready_at is not None for row in rows):
+        design.forget()
 
 
 def _log(
@@ -340,7 +327,8 @@ def recheck(actor: Identity | None, *, model_ids: Collection[UUID] | None = None
         changed = {row.id for row in rows if _found_in(row, watches) != row.leaks}
         if changed:
             with database().write() as session:
-                _store_recheck(session, changed, watches, counts)
+                stored = _store_recheck(session, changed, watches, counts)
+            _let_back(stored)
             n_changed += len(changed)
     done = RecheckSummary(*counts)
     if not n_changed:
@@ -355,21 +343,22 @@ def _found_in(row: Row, watches: Mapping[UUID, Watch]) -> list[dict[str, Any]]:
     return find_leaks(watches[row.model_id], prompt_text(row.messages), row.original_parts or row.parts)
 
 
-def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watch], counts: list[int]) -> None:
-    """Store what was found, read once more: somebody may have chosen, or started a study, since."""
+def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watch], counts: list[int]) -> list[Row]:
+    """Store what was found, read once more: somebody may have chosen, or started a study, since. Returns the rows."""
     now = utc_now()
     leaks.hold_drafts(session, model_ids=set(watches))
-    for row in leaks.list_by_ids(session, generation_ids=ids):
+    for row in (rows := leaks.list_by_ids(session, generation_ids=ids)):
         found = _found_in(row, watches)
-        if found == row.leaks:
+        if found == row.leaks or row.status == GenerationStatus.WITHDRAWN:
             continue
         counts[1] += bool(found) and not row.leaks
         counts[2] += not found
-        if row.is_in_use or _is_withdrawn(row):
-            counts[3] += row.is_in_use
+        if row.is_in_use:
+            counts[3] += 1
             leaks.update_leaks(session, generation_id=row.id, columns={"leaks": found})
         else:
             _store_choice(session, row, _choice_again(row, watches[row.model_id].choice), found, now)
+    return rows
 
 
 def _choice_again(row: Row, default: LeakChoice) -> LeakChoice:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from app.domain import Identity, LeakChoice, Role
 from app.errors import InvalidInputError
-from app.services.leak_check import Excerpt, LeakRow, ModelLeaks, prompt_text
+from app.services.leak_check import prompt_text
 from app.services.sign_in import require
 from db import leaks, models
 from db.engine import Row, database
@@ -15,6 +17,44 @@ from db.engine import Row, database
 _AROUND = 90  # characters before and behind a leak
 _SHOWN = 200  # characters of what gives somebody away, which may be a whole text that is too long to look through
 _MOST_EXCERPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A leak with what stands around it."""
+
+    before: str
+    text: str
+    after: str
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeakRow:
+    """A generation that names its maker; ``state`` is one of ``STATES``."""
+
+    id: UUID
+    model: str
+    prompt_id: str
+    prompt: str
+    state: str
+    is_in_use: bool
+    excerpts: tuple[Excerpt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLeaks:
+    """How many of a model's outputs name their maker, by state, and what becomes of new ones."""
+
+    id: UUID
+    name: str
+    choice: LeakChoice
+    counts: Mapping[str, int]
+
+    @property
+    def n(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
 
 
 def list_by_model(actor: Identity | None) -> list[ModelLeaks]:

@@ -28,35 +28,38 @@ _lock = threading.Lock()
 
 @dataclass(slots=True)
 class PromptRoom:
-    """``full[position]`` are the prompts on which a pair has its votes, ``n_full`` how many these are."""
+    """``full[position]`` are the prompts of ``design`` on which a pair has its votes, ``n_full`` how many these are."""
 
+    design: Design
     loaded_at: float
     full: dict[int, set[UUID]]
     n_full: NDArray[np.int64]
 
     def correct(self, position: int, full: set[UUID]) -> None:
-        """Put right what is known of a pair."""
-        self.full[position] = full
-        self.n_full[position] = len(full)
+        """Put right what is known of a pair; some of its full prompts may have lost an output since."""
+        self.full[position] = full.intersection(self.design.prompts[position])
+        self.n_full[position] = len(self.full[position])
 
-    def blocked(self, design: Design, history: History) -> NDArray[np.bool_]:
+    def blocked(self, history: History) -> NDArray[np.bool_]:
         """The pairs whose prompts are all full or were all seen by this rater on this pair."""
-        is_blocked = self.n_full >= design.n_prompts
-        for position in np.flatnonzero(~is_blocked & (self.n_full + history.n_seen >= design.n_prompts)).tolist():
+        n_prompts = self.design.n_prompts
+        is_blocked = self.n_full >= n_prompts
+        for position in np.flatnonzero(~is_blocked & (self.n_full + history.n_seen >= n_prompts)).tolist():
             used = self.full.get(position, set()) | history.had.get(position, set())
-            is_blocked[position] = used.issuperset(design.prompts[position])
+            is_blocked[position] = used.issuperset(self.design.prompts[position])
         return np.asarray(is_blocked)
 
 
 def get_room(session: Session | Peek, design: Design, experiment_id: UUID, limit: int) -> PromptRoom:
     """What is remembered of a study with at most ``limit`` votes per prompt and pair; read at the first call."""
     room = _known.get(experiment_id)
-    if room is None:
-        room = PromptRoom(time.monotonic(), {}, np.zeros(len(design.pairs), np.int64))
+    if room is None or room.design is not design:
+        full: dict[int, set[UUID]] = {}
         for row in allocation.list_full(session, experiment_id=experiment_id, limit=limit):
-            room.full.setdefault(design.position[row.pair_id], set()).add(row.prompt_id)
-        for position, prompts in room.full.items():
-            room.n_full[position] = len(prompts)
+            full.setdefault(design.position[row.pair_id], set()).add(row.prompt_id)
+        room = PromptRoom(design, time.monotonic(), {}, np.zeros(len(design.pairs), np.int64))
+        for position, prompts in full.items():
+            room.correct(position, prompts)
         with _lock:
             _known[experiment_id] = room
     return room

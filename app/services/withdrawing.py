@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from app.domain import GenerationStatus, Identity, Role, utc_now
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.services import design
+from app.services import design, leak_check
 from app.services.sign_in import actor_id, require
 from db import audit, leaks
 from db.engine import Row, Session, database
@@ -28,26 +30,27 @@ def withdraw_output(actor: Identity | None, generation_id: UUID, reason: str) ->
         row = _find(session, generation_id)
         if row.status != GenerationStatus.OK:
             raise ConflictError("Raters aren't shown this output anyway.")
-        _store(session, actor, row, GenerationStatus.DROPPED, reason)
+        _store(session, actor, row, {"status": GenerationStatus.WITHDRAWN, "error": reason})
 
 
 def put_back_output(actor: Identity | None, generation_id: UUID) -> GenerationStatus:
     """Show a withdrawn output again; another server on the same database does so from its next start on.
 
-    One that names its maker, by what is known now, waits for an admin's choice instead: it is ``flagged``.
+    It is looked through by what is known now. One that names its maker, with no mask over it, becomes what is chosen
+    for its model; where that isn't to show it, it waits for an admin: it is ``flagged``.
 
     Raises NotFoundError, and ConflictError for one that wasn't withdrawn.
     """
     require(actor, Role.ADMIN)
     with database().write() as session:
+        leaks.hold_rules(session)
         row = _find(session, generation_id)
-        if row.status != GenerationStatus.DROPPED or not row.error:
+        if row.status != GenerationStatus.WITHDRAWN:
             raise ConflictError("This output wasn't withdrawn.")
-        names_maker = bool(row.leaks) and row.original_parts is None
-        status = GenerationStatus.FLAGGED if names_maker else GenerationStatus.OK
-        _store(session, actor, row, status, "")
+        checked = leak_check.check_again(session, row)
+        _store(session, actor, row, {**checked._asdict(), "error": ""})
     design.forget()
-    return status
+    return checked.status
 
 
 def _find(session: Session, generation_id: UUID) -> Row:
@@ -57,14 +60,14 @@ def _find(session: Session, generation_id: UUID) -> Row:
     return leaks.list_by_ids(session, generation_ids=[generation_id])[0]
 
 
-def _store(session: Session, actor: Identity | None, row: Row, status: GenerationStatus, reason: str) -> None:
-    leaks.update_leaks(session, generation_id=row.id, columns={"status": status, "error": reason})
+def _store(session: Session, actor: Identity | None, row: Row, columns: Mapping[str, Any]) -> None:
+    leaks.update_leaks(session, generation_id=row.id, columns=columns)
     name = leaks.list_makers(session, model_ids={row.model_id})[row.model_id].name
     audit.add_event(
         session,
         at=utc_now(),
         actor_id=actor_id(actor),
-        action="output.withdraw" if reason else "output.put_back",
+        action="output.withdraw" if columns["error"] else "output.put_back",
         subject=f"{name}, prompt {row.external_id}",
-        details={"generation": str(row.id), "reason": reason},
+        details={"generation": str(row.id), "reason": columns["error"]},
     )
