@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import account, chrome, session
+from app.components import account, chrome, page_file, session
 from app.components.page import Page
 from app.discovery import find_plugins
 from app.domain import Identity, Role
@@ -71,6 +71,7 @@ def main() -> None:
     if who is not None and is_staff:
         chrome.warm_up_charts()
         account.show(who)
+    page_file.begin_page(page.url_path)
     try:
         page.run()
     except SignInError:

@@ -26,16 +26,16 @@ INVITE = (
 
 def test_a_file_is_for_one_browser_and_lives_as_long_as_its_session(store: Database) -> None:
     mine, other, rater = sign_in_as(Role.RESEARCHER), sign_in_as(Role.ADMIN), sign_in_as(Role.RATER)
-    file, theirs = page_files.offer(mine), page_files.offer(rater)
-    assert page_files.find(mine, file.token) is file
+    file, theirs = page_files.offer_file(mine), page_files.offer_file(rater)
+    assert page_files.get_file(mine, file.token) is file
     for who in (other, None, "nobody"):
         with pytest.raises((NotFoundError, NotAllowedError)):
-            page_files.find(who, file.token)
+            page_files.get_file(who, file.token)
     with pytest.raises(NotAllowedError):
-        page_files.find(rater, theirs.token)
+        page_files.get_file(rater, theirs.token)
     sign_in.sign_out(mine)
     with pytest.raises(NotAllowedError):
-        page_files.find(mine, file.token)
+        page_files.get_file(mine, file.token)
     token = theirs.token
     del theirs
     gc.collect()
@@ -79,5 +79,9 @@ def test_a_file_is_taken_while_pages_are_drawn_and_by_nobody_else(
     for role in ("Pairs as CSV", "Report as HTML"):
         found = page.request.get(server.base_url + str(page.get_by_role("link", name=role).get_attribute("href")))
         assert found.status == 200
+    page.get_by_test_id("stTopNavSection").filter(has_text="Results").click()
+    page.get_by_test_id("stTopNavDropdownLink").filter(has_text="Quality").click()
+    expect(page.get_by_role("heading", name="Quality", level=1)).to_be_visible()
+    assert page.request.get(server.base_url + str(address)).status == 404  # another page is looked at now
     page.context.close()
     assert not server.warnings()

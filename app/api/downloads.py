@@ -101,8 +101,9 @@ async def _page_file(request: Request) -> Response:
     """GET /export/page/<token>: a file that a page offers, for the browser that saw the page."""
     token_hash = request.headers.get(HEADER.decode())
     try:
-        file = await run_in_threadpool(page_files.find, token_hash, request.path_params["token"])
-        name, text = file.name, await run_in_threadpool(file.make)
+        file = await run_in_threadpool(page_files.get_file, token_hash, request.path_params["token"])
+        name, make = file.written
+        text = await run_in_threadpool(make)
     except BakeoffError as error:
         return _refusal(error)
     headers = {**HEADERS, "Content-Disposition": disposition(name)}

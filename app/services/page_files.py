@@ -18,26 +18,28 @@ from app.services import sign_in
 
 @dataclass(slots=True, weakref_slot=True)
 class PageFile:
-    """One file of a page, as the last run of the page would write it; it is offered as long as its session lives."""
+    """One file of a page, by its name and as the last run of the page would write it; it is offered while it is held.
+
+    The two are set as one: a request may come between any two steps of a run.
+    """
 
     token: str
     owner: str | None  # the hash of the session cookie
-    name: str = ""
-    make: Callable[[], str | bytes] = str
+    written: tuple[str, Callable[[], str | bytes]] = ("", str)
 
 
 PATH = "/export/page/"
 _offered: WeakValueDictionary[str, PageFile] = WeakValueDictionary()
 
 
-def offer(owner: str | None) -> PageFile:
+def offer_file(owner: str | None) -> PageFile:
     """A file under a new address, for whoever has this cookie; what is in it is for the page to fill in."""
     file = PageFile(secrets.token_urlsafe(24), owner)
     _offered[file.token] = file
     return file
 
 
-def find(token_hash: str | None, token: str) -> PageFile:
+def get_file(token_hash: str | None, token: str) -> PageFile:
     """The file at this address.
 
     Raises NotAllowedError for nobody and for raters, and NotFoundError where nothing is offered to this browser.
