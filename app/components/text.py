@@ -60,7 +60,9 @@ def _words(text: str) -> str:
 # formula 3 s.
 LONGEST_DRAWN = 60_000
 _MOST = {"\n": 3000, "```": 80, "~~~": 80, "|": 2000, "[": 3000, "<": 3000, ">": 1000, "`": 2000, "*": 3000, "_": 3000,
-         "$": 2000, "&": 5000, "{": 2000}  # fmt: skip
+         "$": 2000, "&": 5000}  # fmt: skip
+_MOST_GROUPS = 2000  # of formulas, which begin with one of these
+_FORMULA = re.compile(r"\$|\\[(\[]")
 _LONGEST_CODE = 30_000
 _DEEP = re.compile(r"^[ \t]{200}", re.M)
 
@@ -75,7 +77,9 @@ def _is_heavy(text: str) -> bool:
     if len(text) > _LONGEST_CODE and ("```" in text or "~~~" in text):
         return True
     return len(text) > min(_MOST.values()) and (
-        any(text.count(sign) > most for sign, most in _MOST.items()) or _DEEP.search(text) is not None
+        any(text.count(sign) > most for sign, most in _MOST.items())
+        or _DEEP.search(text) is not None
+        or (text.count("{") > _MOST_GROUPS and _FORMULA.search(text) is not None)
     )
 
 
