@@ -103,6 +103,9 @@ class StudyVotes:
         return [UUID(int=head << 64 | tail) for head, tail in halves]
 
 
+_NO_ENDS: tuple[tuple[UUID, ...], NDArray[np.int16]] = ((), np.empty((2, 0), dtype=np.int16))
+
+
 class _Study:
     """One study's votes as they grow."""
 
@@ -116,7 +119,7 @@ class _Study:
         self._is_changed = False  # since the columns were handed out last
         self._kinds: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._votes: StudyVotes | None = None
-        self._ends: tuple[tuple[UUID, ...], NDArray[np.int16]] = ((), np.empty((2, 0), dtype=np.int16))
+        self._ends = _NO_ENDS
 
     def refreshed(self, progress: Progress | None) -> StudyVotes:
         """The votes as the database has them; the caller holds the lock."""
@@ -148,6 +151,7 @@ class _Study:
         self.rows.extend(kept.keys, kept.columns)
         self.rows.settle()
         self.codes = {name: Codes(names) for name, names in kept.names.items()}
+        self._ends = _NO_ENDS
         self.mark, self.n_kept = kept.mark, len(kept.keys)
 
     def _read_all(self, session: Session, progress: Progress | None) -> None:
