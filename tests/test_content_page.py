@@ -283,6 +283,17 @@ def test_an_address_that_carries_a_page_leads_nowhere_with_criteria_too(
     expect(ballot.page.locator(f'{BLOCK} a[href^="data:" i]')).to_have_count(0)
 
 
+def test_long_answers_leave_room_for_the_criteria(new_context, new_server, tmp_path: Path) -> None:
+    """Each side scrolls by itself, and ends early enough for the criteria to stand above the bar."""
+    long = text("\n\n".join(["A paragraph of some words."] * 200))
+    server = new_server()
+    folder, asks = tmp_path / "in", {"criteria": ASKS["criteria"]}
+    link = serve(server, folder, {"long": (long, long)}, asks=asks)
+    ballot = opened(new_context(viewport={"width": 1280, "height": 900}), (server, link))
+    for side in ballot.parts[1:]:
+        expect(side).to_have_css("max-height", f"{900 - 26 * 16}px")
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing_serious_on_any_battle(new_context, content_server, width: int, scheme: str) -> None:
     ballot = opened(new_context(viewport={"width": width, "height": 844}, color_scheme=scheme), content_server)
