@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -219,6 +219,7 @@ def get_battle(session: Session, *, battle_id: UUID) -> Row[Any]:
     return row
 
 
+_TAKEN_OUT = (GenerationStatus.FLAGGED, GenerationStatus.DROPPED, GenerationStatus.WITHDRAWN)
 _STORE_PARTS = (
     update(generation)
     .where(generation.c.id == bindparam("generation"), generation.c.status == GenerationStatus.ASKING)
@@ -237,11 +238,26 @@ def checkpoint(
         session.execute(_HOLD, [{"battle": battle_id, "until": until} for battle_id in held])
 
 
+def find_taken_out(session: Session, *, battle_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these battles of which an answer was whole and may not be shown any more."""
+    is_one = or_(generation.c.id == battle.c.generation_a_id, generation.c.id == battle.c.generation_b_id)
+    rows = session.execute(
+        select(battle.c.id)
+        .join(generation, is_one)
+        .where(battle.c.id.in_(list(battle_ids)), generation.c.status.in_(_TAKEN_OUT))
+    )
+    return set(rows.scalars())
+
+
 def settle(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Store what became of generations; each row has ``generation_id`` and the columns to set."""
+    """Store what became of generations; each row has ``generation_id`` and the columns to set.
+
+    What was taken out since it was whole stays so.
+    """
     for row in rows:
         values = {name: value for name, value in row.items() if name != "generation_id"}
-        session.execute(update(generation).where(generation.c.id == row["generation_id"]).values(values))
+        is_this = (generation.c.id == row["generation_id"], generation.c.status.not_in(_TAKEN_OUT))
+        session.execute(update(generation).where(*is_this).values(values))
 
 
 # ------------------------------------------------------------------------------------------------ limits and troubles

@@ -36,6 +36,7 @@ arm, experiment, generation, phrase, model, prompt = tables_of(Arm, Experiment, 
 _HAS_LEAKS = cast(generation.c.leaks, Text) != "[]"
 _IS_MASKED = func.coalesce(cast(generation.c.original_parts, Text), "null") != "null"
 _CHECKED = (GenerationStatus.OK, GenerationStatus.FLAGGED, GenerationStatus.DROPPED)
+_PASSED_OVER = (GenerationStatus.WITHDRAWN, GenerationStatus.ASKING)
 _STATE: ColumnElement[str] = case(
     (generation.c.status == GenerationStatus.FLAGGED, "flagged"),
     (generation.c.status == GenerationStatus.DROPPED, "dropped"),
@@ -199,14 +200,14 @@ def list_checked(
 
 
 def list_by_ids(session: Session, *, generation_ids: Collection[UUID]) -> list[Row[Any]]:
-    """These generations as ``list_checked`` gives them, and those among them that were withdrawn."""
+    """These generations as ``list_checked`` gives them, with those that were withdrawn or are being continued."""
     return list(
         session.execute(
             select(*_ROW)
             .select_from(generation.join(prompt, generation.c.prompt_id == prompt.c.id))
             .where(
                 generation.c.id.in_(list(generation_ids)),
-                generation.c.status.in_((*_CHECKED, GenerationStatus.WITHDRAWN)),
+                generation.c.status.in_((*_CHECKED, *_PASSED_OVER)),
             )
             .order_by(generation.c.id)
         )

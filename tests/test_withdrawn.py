@@ -186,7 +186,7 @@ def test_in_an_arena_too_nobody_sees_it_any_more(store: Database) -> None:
     assert judged is not None and [(turn.left, turn.right) for turn in judged.turns] == [(shown.WITHDRAWN,) * 2]
     assert open_ is not None and open_.phase == Phase.STOPPED
     assert [(turn.left, turn.right) for turn in open_.turns] == [("", "")]
-    with pytest.raises(VoteRefusedError):
+    with pytest.raises(VoteRefusedError, match="withdrawn meanwhile"):
         arenas.vote(other, study_id)
 
 

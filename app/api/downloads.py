@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import IO, BinaryIO, Protocol, cast
 from urllib.parse import quote
 from uuid import UUID
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -20,6 +22,7 @@ from app.errors import BakeoffError, InvalidInputError, NotAllowedError, NotFoun
 from app.services import generation_files, page_files, prompt_files, prompt_sets, sign_in
 
 _CHUNK = 2**18
+MADE_AT_ONCE = 2  # files of pages, of this process
 CONTENT_TYPES = {
     "jsonl": "application/x-ndjson",
     "json": "application/json",
@@ -97,13 +100,19 @@ def _refusal(error: BakeoffError) -> Response:
     return PlainTextResponse(str(error), known.get(type(error), 503), headers=HEADERS)
 
 
+@functools.cache
+def _making() -> CapacityLimiter:
+    """Files that take seconds are made few at a time, so that no vote, text or image waits for a thread."""
+    return CapacityLimiter(MADE_AT_ONCE)
+
+
 async def _page_file(request: Request) -> Response:
     """GET /export/page/<token>: a file that a page offers, for the browser that saw the page."""
     token_hash = request.headers.get(HEADER.decode())
     try:
         file = await run_in_threadpool(page_files.get_file, token_hash, request.path_params["token"])
         name, make = file.written
-        text = await run_in_threadpool(make)
+        text = await to_thread.run_sync(make, limiter=_making())
     except BakeoffError as error:
         return _refusal(error)
     headers = {**HEADERS, "Content-Disposition": disposition(name)}

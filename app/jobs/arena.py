@@ -46,6 +46,10 @@ class BrokenOff(BakeoffError):  # noqa: N818 - reads as the sentence it is
     """Nobody wants the answers any more; str() is why."""
 
 
+class TakenOut(BakeoffError):  # noqa: N818 - reads as the sentence it is
+    """Raters may not be shown one of two whole answers any more, and it is stored so already."""
+
+
 @dataclass(slots=True)
 class Side:
     """One model that answers: whole turns, and the one that is being written."""
@@ -213,6 +217,8 @@ class Streams:
                 following = await asyncio.to_thread(arena_rounds.swap, _plan(live), live.written())
                 if following is not None:
                     self.begin(following)
+            except TakenOut:
+                pass  # the rater's page says so, by what is stored
             except BrokenOff as reason:
                 if live.plan is not None:
                     await asyncio.to_thread(arena_rounds.give_up, live.plan, live.written(), str(reason))
@@ -240,6 +246,8 @@ class Streams:
     async def _turn(self, live: Live, client: httpx.AsyncClient) -> None:
         """Ask both sides; raises Trouble as soon as one of them fails, and the other is broken off then."""
         assert live.ended is not None  # noqa: S101 - it began with it
+        if live.ended.done():  # nothing was asked yet, and nothing of it costs anything
+            live.ended.result()
         tasks = [self._loop.create_task(self._ask(live, side, client)) for side in live.sides]
         both = asyncio.gather(*tasks)
         try:
@@ -331,10 +339,13 @@ class Streams:
         came = [(live, side, side.text) for live in lives for side in live.sides if side.text != side.stored]
         held = [live.battle_id for live in lives]
         try:
-            faulty = await asyncio.to_thread(_store, came, held)
+            faulty, taken_out = await asyncio.to_thread(_store, came, held)
         except BakeoffError as error:
             _log.warning("answers of an arena wait to be stored: %s", error)
             return
+        for live in lives:
+            if live.battle_id in taken_out:
+                live.end(TakenOut("an answer was taken out"))
         for (live, side, text), names_maker in zip(came, faulty, strict=True):
             if names_maker:
                 side.problem = LEAK
@@ -346,15 +357,14 @@ class Streams:
                 side.stored = text
 
 
-def _store(came: Sequence[tuple[Live, Side, str]], held: Sequence[UUID]) -> list[bool]:
+def _store(came: Sequence[tuple[Live, Side, str]], held: Sequence[UUID]) -> tuple[list[bool], set[UUID]]:
+    """Which of these texts name their makers, and those battles of which an answer may not be shown any more."""
     faulty = [arena_rounds.names_maker(_plan(live), side.planned, text) for live, side, text in came]
     rows = [
         (side.planned.generation_id, [*(reply.text for reply in side.replies[: live.turn]), text])
         for live, side, text in came
     ]
-    if held:
-        arena_rounds.checkpoint(rows, held)
-    return faulty
+    return faulty, arena_rounds.checkpoint(rows, held) if held else set()
 
 
 def _plan(live: Live) -> Plan:

@@ -29,6 +29,8 @@ _NOBODY = "No two models can answer that right now. Your text is kept; please tr
 _ASKING, _FAILED = GenerationStatus.ASKING, GenerationStatus.FAILED
 # A vote and a further message that are sent from two tabs at once: one comes first, and the other is then refused.
 _one_act = threading.Lock()
+_CHANGED = "Not saved: these answers have changed since, in another tab perhaps. Look again."
+_TAKEN_OUT = "Not saved: one of the two answers was withdrawn meanwhile."
 _GONE = "This arena is gone. Nothing was asked; your text is kept."
 
 
@@ -132,10 +134,7 @@ def _blind(row: Any, shows: Shows) -> BlindRound:
             turn_of(text, one["text"], other["text"], is_normalised=shows.is_normalised)
             for text, one, other in zip(texts, left, right, strict=False)
         )
-    # One that was given up has no lease any more.
-    is_whole = row.lease_until is not None and _ASKING not in (row.status_a, row.status_b)
-    is_withdrawn = phase == Phase.STOPPED and is_whole
-    return BlindRound(row.id, phase, turns, row.n_rounds > 1, is_withdrawn)
+    return BlindRound(row.id, phase, turns, row.n_rounds > 1, _is_taken_out(row))
 
 
 def _unless_withdrawn(parts: list[dict[str, str]], status: str) -> list[dict[str, str]]:
@@ -153,6 +152,12 @@ def _phase(row: Any) -> Phase:
         return Phase.READY
     is_alive = row.status == BattleStatus.OPEN and row.lease_until > utc_now()
     return Phase.WRITING if is_alive and _ASKING in (row.status_a, row.status_b) else Phase.STOPPED
+
+
+def _is_taken_out(row: Any) -> bool:
+    """Whether both answers were whole and one of them may not be shown any more; what was given up has no lease."""
+    is_whole = row.lease_until is not None and _ASKING not in (row.status_a, row.status_b)
+    return is_whole and _phase(row) == Phase.STOPPED
 
 
 def _revealed(row: Row, *, is_a_left: bool) -> Reveal:
@@ -318,7 +323,7 @@ def cast(
         if is_this and _phase(latest) == Phase.JUDGED:
             return
         if not is_this or len(latest.messages) != n_turns or _phase(latest) != Phase.READY:
-            raise VoteRefusedError("Not saved: these answers have changed since, in another tab perhaps. Look again.")
+            raise VoteRefusedError(_TAKEN_OUT if is_this and _is_taken_out(latest) else _CHANGED)
         voting.cast_vote(rater, battle_id, answer, drawn_at=drawn_at, criteria=criteria)
 
 

@@ -118,11 +118,15 @@ def longest_name(plan: Plan) -> int:
     return max(SHORTEST_NAME, *(len(name) + 20 for name in (*names, *phrases)))
 
 
-def checkpoint(written: Sequence[tuple[UUID, Sequence[str]]], held: Sequence[UUID]) -> None:
-    """Store how far these generations are, and say that these battles are being worked on."""
+def checkpoint(written: Sequence[tuple[UUID, Sequence[str]]], held: Sequence[UUID]) -> set[UUID]:
+    """Store how far these generations are, and say that these battles are being worked on.
+
+    Returns those battles of which raters may not be shown an answer any more that was whole.
+    """
     rows = [{"generation": generation_id, "written": _parts(texts)} for generation_id, texts in written]
     with database().write() as session:
         arena.checkpoint(session, written=rows, held=held, until=utc_now() + timedelta(seconds=ALIVE_S))
+        return arena.find_taken_out(session, battle_ids=held)
 
 
 def _parts(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -349,7 +349,7 @@ def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watc
     leaks.hold_drafts(session, model_ids=set(watches))
     for row in (rows := leaks.list_by_ids(session, generation_ids=ids)):
         found = _found_in(row, watches)
-        if found == row.leaks or row.status == GenerationStatus.WITHDRAWN:
+        if found == row.leaks or row.status in (GenerationStatus.WITHDRAWN, GenerationStatus.ASKING):
             continue
         counts[1] += bool(found) and not row.leaks
         counts[2] += not found

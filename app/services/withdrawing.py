@@ -28,6 +28,8 @@ def withdraw_output(actor: Identity | None, generation_id: UUID, reason: str) ->
         raise InvalidInputError(f"The reason needs 1 to {LONGEST_REASON} characters.")
     with database().write() as session:
         row = _find(session, generation_id)
+        if row.status == GenerationStatus.ASKING:
+            raise ConflictError("Its model is being asked further about it. Try again in a moment.")
         if row.status != GenerationStatus.OK:
             raise ConflictError("Raters aren't shown this output anyway.")
         _store(session, actor, row, {"status": GenerationStatus.WITHDRAWN, "error": reason})
