@@ -123,6 +123,8 @@ def _show_ballot() -> None:
         return
     if served.step is not None:
         steps.show(served, ACTS, cast)
+        if steps.is_done(served):
+            strip.show(served.study)
         return
     if served.note and not session.has_flash():
         session.flash(served.note)

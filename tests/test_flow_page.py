@@ -215,3 +215,27 @@ def test_an_admin_drops_known_answers_for_a_draft(
     page.get_by_role("button", name="Raters").click()
     expect(page.get_by_role("dialog", name="Raters")).to_be_visible()
     shoot(page, "raters")
+
+
+def test_whoever_is_led_to_the_end_can_still_explain_the_last_answer(
+    new_server: Callable[..., Server], new_context: Callable[..., BrowserContext], tmp_path: Path
+) -> None:
+    server = new_server()
+    asks = {"strength": True, "reasons": True, "comment": True}
+    flow = Flow(consent="Some words.", panel=FLOW.panel, code_done=FLOW.code_done)
+    key = seed_flow(server, write_plain_texts(tmp_path), flow, votes_per_rater=1, asks=asks)["key"]
+    server.start()
+    for width in (1280, 390):
+        ballot = BallotPage(new_context(viewport={"width": width, "height": 844}).new_page(), server)
+        ballot.page.goto(f"{server.base_url}/join/{key}?PROLIFIC_PID=5f00{width}&STUDY_ID=s1&SESSION_ID=x1")
+        click(ballot.page, "I agree")
+        ballot.wait_for_battle()
+        ballot.answer("Left is better").click()
+        expect(ballot.page.get_by_text("That was all. Thank you!")).to_be_visible()
+        ballot.page.get_by_text("Clearly", exact=True).click()
+        expect(ballot.page.locator(".bo-kept")).to_have_text("Kept")
+        shoot(ballot.page, f"explained-{width}")
+        assert ballot.complaints == []
+    said = server.rows("SELECT strength FROM vote WHERE superseded_by IS NULL")
+    assert [row.strength for row in said] == ["clearly"] * 2
+    assert server.warnings() == []

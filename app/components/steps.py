@@ -161,6 +161,11 @@ def show_withdrawal(consent: str, withdraw: Callable[[], None]) -> None:
             st.rerun()
 
 
+def is_done(served: Ballot) -> bool:
+    """Whether a rater has come to the good end, where the last vote can still be explained."""
+    return isinstance(served.step, Farewell) and served.step.ending == Ending.DONE
+
+
 def is_before_start(served: Ballot) -> bool:
     """Whether a rater has not agreed yet, so that nothing is shown to them."""
     return isinstance(served.step, Consent)
