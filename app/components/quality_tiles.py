@@ -91,7 +91,8 @@ def blinding(guessed: Guessed | None) -> list[Tile]:
         return [("Blinding index", "not asked", "No rater was asked to guess which model made an output.")]
     found, n = guessed.overall, guessed.right + guessed.wrong
     told = "Raters could tell models apart" if found.is_unblinded else "No sign that raters could tell models apart"
-    said = f"{told}: {guessed.right:,} of {n:,} {'guess' if n == 1 else 'guesses'} were right. 0 is chance, 1 is that all know."
+    guesses = "guess" if n == 1 else "guesses"
+    said = f"{told}: {guessed.right:,} of {n:,} {guesses} were right. 0 is chance, 1 is that all know."
     bounds = f"95 % interval {found.lower:+.2f} to {found.upper:+.2f}."
     return [("Blinding index", f"{found.index:+.2f}".replace("-", "−"), f"{said} {bounds}".replace("-0", "−0"))]
 
