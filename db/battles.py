@@ -58,6 +58,7 @@ RULES = (
     "asks",
     "flow",
     "shows",
+    "n_put_back",
 )
 # Written out, because SQLite can't match a partial index against bound values, and expanding an IN list costs as much
 # as running the statement.

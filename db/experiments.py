@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 from sqlmodel import Session, col
 
 from app.domain import BattleStatus, ExperimentStatus
 from app.errors import NotFoundError
 from db.prepared import Peek, Prepared
-from db.tables import Arm, Battle, Experiment, Model, Pair, PromptSet, tables_of
+from db.tables import Arm, Battle, Experiment, Generation, Model, Pair, Prompt, PromptSet, tables_of
 
-arm, battle, experiment, model, pair, prompt_set = tables_of(Arm, Battle, Experiment, Model, Pair, PromptSet)
+arm, battle, experiment, generation, model, pair, prompt, prompt_set = tables_of(
+    Arm, Battle, Experiment, Generation, Model, Pair, Prompt, PromptSet
+)
 
 _GET = Prepared(select(*experiment.c).where(experiment.c.id == bindparam("experiment_id")))
 _COMPLETE = Prepared(
@@ -44,6 +46,22 @@ def get_experiment(session: Session | Peek, *, experiment_id: UUID) -> Any:
     if row is None:
         raise NotFoundError("There is no such experiment.")
     return row
+
+
+def count_put_back(session: Session, *, generation_id: UUID) -> None:
+    """Have every server read anew the designs of the started studies that may have shown this output."""
+    shown_by = (
+        select(arm.c.experiment_id)
+        .select_from(
+            generation.join(prompt, generation.c.prompt_id == prompt.c.id)
+            .join(experiment, experiment.c.prompt_set_id == prompt.c.prompt_set_id)
+            .join(arm, and_(arm.c.experiment_id == experiment.c.id, arm.c.model_id == generation.c.model_id))
+        )
+        .where(generation.c.id == generation_id, experiment.c.started_at.is_not(None))
+    )
+    session.execute(
+        update(experiment).where(experiment.c.id.in_(shown_by)).values(n_put_back=experiment.c.n_put_back + 1)
+    )
 
 
 def lock_experiment(session: Session, *, experiment_id: UUID) -> Experiment:

@@ -47,6 +47,7 @@ _SCREEN = Prepared(
         experiment.c.flow,
         experiment.c.asks,
         experiment.c.shows,
+        experiment.c.n_put_back,
         battle.c.id.label("battle_id"),
         battle.c.lease_until,
         battle.c.purpose,

@@ -145,6 +145,8 @@ class Experiment(Table, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     stop_reason: str = Field(default="", sa_type=Text)
+    # How often a withdrawn output was put back into it: a server that read its design before then reads it anew.
+    n_put_back: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Arm(Table, table=True):

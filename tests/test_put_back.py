@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from app.services import design, experiments, history, leak_check, pair_counts, 
 from db import battles
 from db.engine import Database, database
 from tests.arenas import add_echo, of_generations, start_arena
+from tests.conftest import ROOT
 from tests.studies import person, study
 from tests.test_arena_page import as_rater, stored, until  # noqa: F401 - a fixture
 from tests.test_leading import scalar, screen, vote_on
@@ -29,7 +33,7 @@ def one(store: Database, query: str) -> UUID:
 
 def restarted() -> None:
     """What a server forgets when it ends."""
-    design.forget()
+    design._load.cache_clear()
     for kept in (history._kept, prompt_room._known, pair_counts._boards):
         kept.clear()
 
@@ -78,6 +82,22 @@ def test_one_that_is_found_to_name_its_maker_becomes_what_is_chosen_for_its_mode
         shown = "answer 0 0"
     battle = shown_to_one_more()
     assert any(side.endswith(shown) for side in (battle.left, battle.right))
+
+
+def test_every_server_of_a_database_draws_it_again(store: Database) -> None:
+    """The other one was started while the output was withdrawn, and knows of it by the database alone."""
+    study(n_models=2, n_prompts=1, votes_per_pair=9)
+    withdraw(store, "answer 0 0")
+    restarted()
+    rater = person()
+    assert screen(rater).battle is None
+    code = (
+        "import sys, uuid; from app.services import withdrawing as w; w.put_back_output(None, uuid.UUID(sys.argv[1]))"
+    )
+    environment = {**os.environ, "BAKEOFF_DATABASE_URL": store.url, "PYTHONPATH": str(ROOT)}
+    output = str(find(store, "answer 0 0"))
+    subprocess.run([sys.executable, "-c", code, output], env=environment, check=True, timeout=60)
+    assert screen(rater).battle is not None
 
 
 def test_a_mask_is_made_anew_where_more_is_known_by_now(store: Database) -> None:

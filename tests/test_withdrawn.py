@@ -27,9 +27,8 @@ from app.services import (
 from app.services.arena import Phase
 from app.services.explore import Wanted
 from app.study import Asks, Criterion
-from db import models
 from db.columns import new_id
-from db.engine import Database, Row, Session
+from db.engine import Database
 from db.tables import Generation, tables_of
 from tests import arenas
 from tests.arenas import StreamingEndpoint, add_model, echoes, of_generations, start_arena, steadily
@@ -154,24 +153,6 @@ def test_whoever_comes_back_later_is_not_told_that_they_were_away_too_long(store
     assert screen(rater).note == ""
 
 
-def test_a_design_that_is_being_read_while_one_is_put_back_is_read_anew(
-    store: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study_id = study(n_models=2, n_prompts=2)
-    list_usable, design_before = models.list_usable, design.get_design(study_id)
-    design.forget()
-
-    def forget_meanwhile(session: Session, **wanted: Any) -> list[Row]:
-        rows = list_usable(session, **wanted)
-        monkeypatch.setattr(models, "list_usable", list_usable)
-        design.forget()
-        return rows[:-1]
-
-    monkeypatch.setattr(models, "list_usable", forget_meanwhile)
-    assert design.get_design(study_id) != design_before
-    assert design.get_design(study_id) == design_before
-
-
 @pytest.mark.usefixtures("quick_arena")
 def test_in_an_arena_too_nobody_sees_it_any_more(store: Database) -> None:
     study_id = echoes()
@@ -262,7 +243,7 @@ def test_explore_offers_the_output_that_raters_are_shown_not_a_newer_sample(stor
     assert one.is_shown and one.output_id == find(store, "answer 0 0")
     withdrawing.withdraw_output(None, one.output_id, "Reason.")
     assert {battle.prompt[0].content for battle in vote_on(person(), 9)} == {"question 1"}
-    design.forget()
+    design._load.cache_clear()
     seen = explore_prompts.get_prompt(None, vote_store.read(study_id), prompt_id, Wanted())
     assert next(one for one in seen.models if one.model == "Model 0").is_withdrawn
 
@@ -272,7 +253,7 @@ def test_a_running_study_keeps_the_setting_of_a_model_one_of_whose_outputs_was_w
     add_warm(store)
     experiments.start_experiment(None, study_id)
     withdraw(store, "warm 0 1")
-    design.forget()
+    design._load.cache_clear()
     said = {side for battle in vote_on(person(), 9) for side in (battle.left, battle.right)}
     assert said == {"warm 0 0", "answer 1 0"}
 

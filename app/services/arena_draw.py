@@ -68,7 +68,7 @@ def _draw_pair(
     session: Session, study: Any, pairs: list[Row], *, rater_id: UUID, without: Set[UUID]
 ) -> tuple[int, float] | None:
     """A pair's position and its propensity, with one vote of its quota taken."""
-    design, rules = get_design(study.id), study._asdict()
+    design, rules = get_design(study.id, study.n_put_back), study._asdict()
     n_seen = np.zeros(len(pairs), np.int64)
     for served in battles.list_served(session, rater_id=rater_id, experiment_id=study.id):
         n_seen[design.position[served.pair_id]] += 1

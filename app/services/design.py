@@ -58,25 +58,16 @@ class Design:
         return sum(map(len, self.prompts))
 
 
-_epoch = [0]  # how often all designs were forgotten
+def get_design(experiment_id: UUID, n_put_back: int = 0) -> Design:
+    """The design of an experiment that was started; raises NotFoundError.
 
-
-def get_design(experiment_id: UUID) -> Design:
-    """The design of an experiment that was started; raises NotFoundError."""
-    return _load(get_settings().database_url, experiment_id, _epoch[0])
-
-
-def forget() -> None:
-    """Read all designs anew when they are asked for, since an output that they were read without is back.
-
-    One that is being read in this moment is kept for those who asked before, and for nobody after.
+    ``n_put_back`` is the experiment's own: with another number it is another design, which has an output more.
     """
-    _epoch[0] += 1
-    _load.cache_clear()
+    return _load(get_settings().database_url, experiment_id, n_put_back)
 
 
 @functools.lru_cache(maxsize=64)
-def _load(database_url: str, experiment_id: UUID, _epoch: int) -> Design:
+def _load(database_url: str, experiment_id: UUID, _n_put_back: int) -> Design:
     with open_database(database_url).read() as session:
         experiment = experiments.get_experiment(session, experiment_id=experiment_id)
         if experiment.started_at is None or experiment.prompt_set_id is None:

@@ -190,11 +190,11 @@ def get_prompt(actor: Identity | None, study: StudyVotes, prompt_id: UUID, wante
 def _shown_outputs(study: StudyVotes, prompt_id: UUID) -> set[UUID] | None:
     """The outputs that a study of this server shows for a prompt; None for all of an arena's, which has no design."""
     with database().read() as session:
-        kind = experiments.get_experiment(session, experiment_id=study.experiment_id).kind
-    if kind == Kind.ARENA:
+        experiment = experiments.get_experiment(session, experiment_id=study.experiment_id)
+    if experiment.kind == Kind.ARENA:
         return None
     try:
-        generation = get_design(study.experiment_id).generation
+        generation = get_design(experiment.id, experiment.n_put_back).generation
     except NotFoundError:
         return set()
     return {generation[key] for model_id in study.model_ids if (key := (model_id, prompt_id)) in generation}

@@ -12,10 +12,9 @@ from uuid import UUID
 from app.domain import GenerationStatus, Identity, LeakChoice, Role, utc_now
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.leaks.scanner import Leak, Maker, mask, scanner_of
-from app.services import design
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
-from db import audit, leaks, measures
+from db import audit, experiments, leaks, measures
 from db.engine import Row, Session, database
 
 Parts = list[dict[str, Any]]
@@ -200,7 +199,6 @@ def choose_for_output(actor: Identity | None, generation_id: UUID, choice: LeakC
         name = leaks.list_makers(session, model_ids={row.model_id})[row.model_id].name
         details = {"generation": str(row.id), "before": row.state, "choice": choice.value}
         _log(session, actor, "leak.choose", f"{name}, prompt {row.external_id}", now, details)
-    _let_back([row])
 
 
 def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice) -> ChoiceSummary:
@@ -227,7 +225,6 @@ def choose_for_model(actor: Identity | None, model_id: UUID, choice: LeakChoice)
         details |= {"n_changed": done.n_changed, "n_in_use": done.n_in_use}
         details["generations"] = [str(row.id) for row in changed[:100]]
         _log(session, actor, "leak.choose", done.model, now, details)
-    _let_back(changed)
     return done
 
 
@@ -243,15 +240,11 @@ def _store_choice(
     ready_at = None if was_ready and not is_ready else row.ready_at or (now if is_ready else None)
     columns = {**chosen._asdict(), "ready_at": ready_at, "error": ""}
     leaks.update_leaks(session, generation_id=row.id, columns=columns)
+    if is_ready and not was_ready and row.ready_at is not None:
+        experiments.count_put_back(session, generation_id=row.id)
     if chosen.parts != row.parts:
         measures.forget_text(session, generation_ids=[row.id])
     return chosen.status
-
-
-def _let_back(rows: Iterable[Row]) -> None:
-    """Draw again what was put back and waited for a choice until now; ``rows`` are from before it."""
-    if any(row.status != GenerationStatus.OK and row.ready_at is not None for row in rows):
-        design.forget()
 
 
 def _log(
@@ -327,8 +320,7 @@ def recheck(actor: Identity | None, *, model_ids: Collection[UUID] | None = None
         changed = {row.id for row in rows if _found_in(row, watches) != row.leaks}
         if changed:
             with database().write() as session:
-                stored = _store_recheck(session, changed, watches, counts)
-            _let_back(stored)
+                _store_recheck(session, changed, watches, counts)
             n_changed += len(changed)
     done = RecheckSummary(*counts)
     if not n_changed:
@@ -343,11 +335,11 @@ def _found_in(row: Row, watches: Mapping[UUID, Watch]) -> list[dict[str, Any]]:
     return find_leaks(watches[row.model_id], prompt_text(row.messages), row.original_parts or row.parts)
 
 
-def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watch], counts: list[int]) -> list[Row]:
-    """Store what was found, read once more: somebody may have chosen, or started a study, since. Returns the rows."""
+def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watch], counts: list[int]) -> None:
+    """Store what was found, read once more: somebody may have chosen, or started a study, since."""
     now = utc_now()
     leaks.hold_drafts(session, model_ids=set(watches))
-    for row in (rows := leaks.list_by_ids(session, generation_ids=ids)):
+    for row in leaks.list_by_ids(session, generation_ids=ids):
         found = _found_in(row, watches)
         if found == row.leaks or row.status in (GenerationStatus.WITHDRAWN, GenerationStatus.ASKING):
             continue
@@ -358,7 +350,6 @@ def _store_recheck(session: Session, ids: set[UUID], watches: Mapping[UUID, Watc
             leaks.update_leaks(session, generation_id=row.id, columns={"leaks": found})
         else:
             _store_choice(session, row, _choice_again(row, watches[row.model_id].choice), found, now)
-    return rows
 
 
 def _choice_again(row: Row, default: LeakChoice) -> LeakChoice:

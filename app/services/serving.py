@@ -125,7 +125,7 @@ def _quota(rules: Mapping[str, Any]) -> int | None:
     """What is asked of one rater, as far as the study has that many different battles."""
     if rules["votes_per_rater"] is None or rules["started_at"] is None:
         return None
-    design = get_design(rules["id"])
+    design = get_design(rules["id"], rules["n_put_back"])
     return min(int(rules["votes_per_rater"]), design.n_battles, len(design.pairs) * int(rules["votes_per_pair"]))
 
 
@@ -154,7 +154,7 @@ def reserve_battle(session: Session | Peek, rater: Identity, rules: Mapping[str,
         return None
     drawn = leading.plan_battle(session, flow, served, mine) if flow else None
     if drawn is None:
-        design = get_design(rules["id"])
+        design = get_design(rules["id"], rules["n_put_back"])
         history = get_history(session, design, **mine, n_served=served.n_served)
         drawn = draw_battle(session, design, rules, history)
     if drawn is None:

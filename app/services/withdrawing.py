@@ -8,9 +8,9 @@ from uuid import UUID
 
 from app.domain import GenerationStatus, Identity, Role, utc_now
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.services import design, leak_check
+from app.services import leak_check
 from app.services.sign_in import actor_id, require
-from db import audit, leaks
+from db import audit, experiments, leaks
 from db.engine import Row, Session, database
 
 LONGEST_REASON = 500
@@ -36,7 +36,7 @@ def withdraw_output(actor: Identity | None, generation_id: UUID, reason: str) ->
 
 
 def put_back_output(actor: Identity | None, generation_id: UUID) -> GenerationStatus:
-    """Show a withdrawn output again; another server on the same database does so from its next start on.
+    """Show a withdrawn output again, wherever a study that was started has shown it.
 
     It is looked through by what is known now. One that names its maker, with no mask over it, becomes what is chosen
     for its model; where that isn't to show it, it waits for an admin: it is ``flagged``.
@@ -51,7 +51,8 @@ def put_back_output(actor: Identity | None, generation_id: UUID) -> GenerationSt
             raise ConflictError("This output wasn't withdrawn.")
         checked = leak_check.check_again(session, row)
         _store(session, actor, row, {**checked._asdict(), "error": ""})
-    design.forget()
+        if checked.status == GenerationStatus.OK:
+            experiments.count_put_back(session, generation_id=row.id)
     return checked.status
 
 

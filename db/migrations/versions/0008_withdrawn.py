@@ -34,6 +34,7 @@ def allow_status(before, after) -> None:
 
 
 def upgrade() -> None:
+    op.add_column('experiment', sa.Column('n_put_back', sa.Integer(), server_default='0', nullable=False))
     allow_status(BEFORE, AFTER)
     op.execute(
         sa.text(
@@ -45,3 +46,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(sa.text("UPDATE generation SET status = 'dropped' WHERE status = 'withdrawn'"))
     allow_status(AFTER, BEFORE)
+    op.drop_column('experiment', 'n_put_back')
