@@ -118,7 +118,7 @@ def render() -> None:
 def _wait_for_votes(who: Identity, studies: Sequence[ExperimentSummary]) -> StudyVotes:
     """The votes of these studies, pooled where there are several."""
     key = ("votes", *(study.id for study in studies))
-    return progress.wait_for(shared_work.begin(key, lambda say: _read(who, studies, say), is_kept=False))
+    return progress.wait_for(shared_work.begin(key, lambda say: _read(who, studies, say), is_kept=False, goes_on=True))
 
 
 def _read(who: Identity, studies: Sequence[ExperimentSummary], say: Say) -> StudyVotes:

@@ -305,25 +305,6 @@ class TestWithOutputs:
         assert "no prompt set" in style_control.control_style(nowhere, vote_store.read(id_), Slice()).problem
 
 
-def test_one_piece_of_work_is_done_once_and_a_failed_one_again() -> None:
-    calls: list[int] = []
-
-    def make(say: shared_work.Say) -> int:
-        say(0.5, "halfway")
-        calls.append(1)
-        if len(calls) == 1:
-            raise InvalidInputError("no")
-        return 7
-
-    first = shared_work.begin("key", make)
-    assert first.is_done(within=5)
-    with pytest.raises(InvalidInputError):
-        first.result()
-    again = shared_work.begin("key", make)
-    assert again.is_done(within=5) and again.result() == 7
-    assert shared_work.begin("key", make) is again and len(calls) == 2
-
-
 def test_shares_are_of_the_votes_between_the_two(store: Database) -> None:
     del store
     found = compared(stored(votes(600)))

@@ -125,8 +125,7 @@ def _show_history(board: Board, scale: str, chosen: Sequence[str]) -> None:
     study, sliced, view = board.study, board.sliced, board.view
 
     def make(say: Say) -> list[Point]:
-        say(0.5, "Ranking the votes of each stretch")
-        return board_history.get_history(study, sliced, view)
+        return board_history.get_history(study, sliced, view, say=say)
 
     key = ("history", study.experiment_id, study.version, view, sliced.left_out, len(sliced.votes))
     points = progress.wait_for(shared_work.begin(key, make))

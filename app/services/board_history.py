@@ -13,6 +13,7 @@ from app.domain import Ranking
 from app.errors import RankingError
 from app.services.board_view import View, find_method
 from app.services.ranking_options import can_fit_position
+from app.services.shared_work import Say
 from app.services.slices import Sliced
 from app.services.vote_store import StudyVotes
 from app.stats.vote_columns import to_comparisons
@@ -30,7 +31,9 @@ class Point:
     ratings: Mapping[str, float]
 
 
-def get_history(study: StudyVotes, sliced: Sliced, view: View) -> list[Point]:
+def get_history(
+    study: StudyVotes, sliced: Sliced, view: View, *, say: Say = lambda _share, _doing: None
+) -> list[Point]:
     """The board after each of up to 20 equal shares of the votes, in the order of their casting.
 
     The same method on fewer votes; where it has no answer yet there is no point. Early points rest on few votes and
@@ -44,6 +47,7 @@ def get_history(study: StudyVotes, sliced: Sliced, view: View) -> list[Point]:
         options["position"] = True
     points = list[Point]()
     for k in range(1, n_points + 1):
+        say((k - 1) / n_points, f"Ranking the first {k} of {n_points} parts of the votes")
         n = len(votes) * k // n_points
         part = votes.select(np.arange(n))
         comparisons = to_comparisons(

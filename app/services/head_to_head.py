@@ -177,15 +177,14 @@ def compare_models(
     places = _places(setting, study)
     a, b = places
     contrast = contrasts.field_contrast(a) if b is None else contrasts.pair_contrast(a, b)
-    say(0.2, "Following the difference over time")
-    ends, whole, looks = _follow(setting, picked, contrast)
+    ends, whole, looks = _follow(setting, picked, _told(contrast, say, 0.2, "Following the difference over time"))
     estimate = None if whole is None else estimated(whole, setting.n_family, is_at_end=setting.is_at_end)
     if estimate is not None and setting.is_at_end:
         say(0.5, f"Correcting for {setting.family}")
         champion = None if setting.champion is None else study.models.index(setting.champion)
         estimate = corrected(estimate, picked, places, champion)
-    say(0.8, "Looking at categories and criteria")
-    parts, n_too_small = _parts(setting, study, chosen, picked, contrast)
+    told = _told(contrast, say, 0.8, "Looking at categories and criteria")
+    parts, n_too_small = _parts(setting, study, chosen, picked, told)
     notes = tuple(_notes(setting, picked, whole, ends))
     pace = _pace(setting, picked, now)
     return HeadToHead(
@@ -196,6 +195,16 @@ def compare_models(
 def _places(setting: Setting, study: StudyVotes) -> tuple[int, int | None]:
     a = study.models.index(setting.model)
     return a, None if setting.opponent is None else study.models.index(setting.opponent)
+
+
+def _told(contrast: _ContrastOf, say: Say, share: float, doing: str) -> _ContrastOf:
+    """The same contrast, which says at each use what it is asked for."""
+
+    def asked(codes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        say(share, doing)
+        return contrast(codes)
+
+    return asked
 
 
 def _follow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
@@ -16,21 +17,32 @@ T = TypeVar("T")
 Say = Callable[[float, str], None]
 MOST_KEPT = 48  # results; those with the votes of a slice in them are few, see ``head_to_head``
 N_THREADS = 2
+PATIENCE_S = 1.0  # a page that is drawn anew leaves its work for a moment and comes back to it
 
 
 @dataclass
 class Work(Generic[T]):
-    """One result on its way: which ``share`` of it is done, and what is being done."""
+    """One result on its way: which ``share`` of it is done, and what is being done.
+
+    ``goes_on`` says that it is worth its time though nobody waits, since whoever comes next needs it too.
+    """
 
     share: float = 0.0
     doing: str = "Waiting for other results"
     n_waiting: int = 0
     is_kept: bool = True
+    goes_on: bool = False
+    left_at: float = 0.0  # when the last of those who waited went, by the clock of ``time.monotonic``
     _future: Future[T] | None = field(default=None, repr=False)
 
     def say(self, share: float, doing: str) -> None:
-        """Tell those who wait."""
+        """Tell those who wait; raises CancelledError when nobody has for a while, which ends the work."""
         self.share, self.doing = share, doing
+        with _lock:
+            if self.goes_on or self.n_waiting > 0 or time.monotonic() - self.left_at < PATIENCE_S:
+                return
+            _let_go(self)
+        raise CancelledError("Nobody waits for this result any more.")
 
     def is_done(self, *, within: float = 0.0) -> bool:
         """Whether it is finished, or failed, after at most so many seconds."""
@@ -53,11 +65,12 @@ _kept: OrderedDict[Hashable, Work[Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def begin(key: Hashable, make: Callable[[Say], T], *, is_kept: bool = True) -> Work[T]:
+def begin(key: Hashable, make: Callable[[Say], T], *, is_kept: bool = True, goes_on: bool = False) -> Work[T]:
     """The result of ``make`` under this key, which says all that it depends on; begun now unless it is known already.
 
     One that failed is tried anew the next time it is asked for, and so is one that isn't ``is_kept``: it is only shared
-    by those who ask while it is made. Whoever begins it leaves it (``leave``) when they wait no longer.
+    by those who ask while it is made. Whoever begins it leaves it (``leave``) when they wait no longer; what nobody
+    waits for ends where it says next how far it is, unless it ``goes_on``.
     """
     with _lock:
         work = _kept.get(key)
@@ -65,7 +78,7 @@ def begin(key: Hashable, make: Callable[[Say], T], *, is_kept: bool = True) -> W
             _kept.move_to_end(key)
             work.n_waiting += 1
             return work
-        work = _kept[key] = Work(n_waiting=1, is_kept=is_kept)
+        work = _kept[key] = Work(n_waiting=1, is_kept=is_kept, goes_on=goes_on)
         work._future = threads.submit("results", N_THREADS, make, work.say)
         while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)
@@ -76,10 +89,15 @@ def leave(work: Work[Any]) -> None:
     """Wait no longer. What nobody waits for is given up if it wasn't started, and let go if it isn't to be kept."""
     with _lock:
         work.n_waiting -= 1
+        work.left_at = time.monotonic()
         assert work._future is not None  # noqa: S101 - ``begin`` hands no other out
         if work.n_waiting <= 0 and (work._future.cancel() or (not work.is_kept and work._future.done())):
-            for key in [key for key, kept in _kept.items() if kept is work]:
-                del _kept[key]
+            _let_go(work)
+
+
+def _let_go(work: Work[Any]) -> None:
+    for key in [key for key, kept in _kept.items() if kept is work]:
+        del _kept[key]
 
 
 def _has_failed(work: Work[Any]) -> bool:
