@@ -250,8 +250,8 @@ def test_the_file_has_a_row_for_each_model_and_disarms_formulas() -> None:
     key = import_votes((("=cmd()", "Birch", "left", 30), ("=cmd()", "Birch", "right", 9)))
     found = leaderboard.get_leaderboard(None, experiments.find_experiment(None, key))
     lines = board_file.write_board(found).splitlines()
-    assert lines[0].startswith("group,rank,")
-    assert len(lines) == 3
+    assert lines[0].startswith("group,rank,rank_lower,rank_upper,tier,model,")
+    assert [line.split(",")[:5] for line in lines[1:]] == [["1", "1", "1", "1", "1"], ["1", "2", "2", "2", "2"]]
     assert ",'=cmd()," in lines[1]
     assert board_file.write_pairs(found).splitlines()[1:] == [
         "'=cmd(),Birch,39,30,0.769231",

@@ -11,7 +11,8 @@ import pytest
 
 from app.discovery import find_plugins
 from app.errors import BadFileError, InvalidInputError
-from app.services.ranking_file import ELO_PER_LOGIT, find_tiers, rank_file, to_result
+from app.services.board_claims import find_tiers
+from app.services.ranking_file import ELO_PER_LOGIT, rank_file, to_result
 from app.services.ranking_options import RankOptions
 from app.services.simulated_votes import Truth, spaced_strengths, write_simulated_votes
 

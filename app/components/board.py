@@ -15,10 +15,11 @@ import streamlit as st
 from app.components import moment
 from app.components.axis import ELO, SHARE, Axis, Scale, make_axis
 from app.domain import ModelRating, Ranking, utc_now
-from app.services.leaderboard import Board
+from app.services.leaderboard import Board, ModelCard
 from app.services.verdict import Verdict, peers_of_first
 from app.stats.intervals import wilson_interval
 
+_UNKNOWN = ModelCard("", "", "")
 SORTS = ("Rank", "Model", "Organisation", "Win rate", "Both bad", "Votes")
 
 
@@ -27,7 +28,7 @@ class _Line:
     """One model with what its row draws: a value and, where the method gives one, an interval; on the shown scale."""
 
     model: ModelRating
-    organisation: str
+    card: ModelCard
     about: str
     value: float | None
     lower: float | None
@@ -171,18 +172,17 @@ def _lines(board: Board, models: Sequence[ModelRating], scale: Scale) -> list[_L
         else:
             raw = (model.rating, model.lower, model.upper)
         value, lower, upper = (None if x is None else scale.of(x) for x in raw)
-        card = board.cards.get(model.model)
-        about = [model.model, *((card.version, card.organisation, card.licence) if card else ())]
-        organisation = card.organisation if card else ""
+        card = board.cards.get(model.model, _UNKNOWN)
+        about = [model.model, card.version, card.organisation, card.licence]
         shown = " · ".join(text for text in about if text)
-        lines.append(_Line(model, organisation, shown, value, lower, upper, win_lower, win_upper))
+        lines.append(_Line(model, card, shown, value, lower, upper, win_lower, win_upper))
     return lines
 
 
 def _sorted(lines: list[_Line], sort: str) -> list[_Line]:
     keys = {
         "Model": lambda line: line.model.model.casefold(),
-        "Organisation": lambda line: (line.organisation.casefold(), line.model.model.casefold()),
+        "Organisation": lambda line: (line.card.organisation.casefold(), line.model.model.casefold()),
         "Win rate": lambda line: -(line.model.win_rate or 0),
         "Both bad": lambda line: -(line.model.both_bad_rate or 0),
         "Votes": lambda line: -line.model.n_votes,
@@ -225,7 +225,8 @@ def _table(
         )
         for name, line in ((line.model.model, line) for line in lines)
     )
-    classes = "bo-board" + ("" if any(line.organisation for line in lines) else " bo-no-org")
+    classes = "bo-board" + ("" if any(line.card.organisation for line in lines) else " bo-no-org")
+    classes += "" if any(line.card.licence for line in lines) else " bo-no-lic"
     is_share = scale is SHARE
     percent = f"{ranking.confidence * 100:.0f} % interval"
     drawn_head = f"{percent if has_intervals else 'Rating'}{'' if is_share else ', ' + scale.label + ' scale'}"
@@ -237,6 +238,7 @@ def _table(
         '<tr role="row">'
         f"{_th('rank', 'Rank', 'The ranks that the model may have, for the whole board at once')}"
         f"{_th('name', 'Model', '')}{_th('org', 'Organisation', '')}"
+        f"{_th('lic', 'Licence', '')}"
         f"{_th('rating', scale.label if is_share else 'Rating', 'How strongly people prefer the model')}"
         f'<th class="iv" role="columnheader" scope="col">{drawn_head}<span aria-hidden="true">{ticks}</span></th>'
         f"{'' if is_share else _th('win', 'Win rate', 'Share of its votes won; a tie counts half')}"
@@ -272,10 +274,12 @@ def _row(line: _Line, axis: Axis, scale: Scale, *, kinds: Mapping[str, bool], me
         f"{ELO.write(SHARE.of(line.win_lower))} to {SHARE.text(line.win_upper)} (Wilson): {model.wins:,} won, "
         f"{model.losses:,} lost, {model.ties:,} tied, {model.both_bad:,} both bad"
     )
+    version = "" if line.card.version in model.model else f"<small>{escape(line.card.version)}</small>"
     cells = (
         _td("rank", _rank(model), _rank_in_words(model)),
-        _td("name", f"<{name}>{escape(model.model)}</{name}>{_tag(model)}", escape(line.about)),
-        _td("org", escape(line.organisation), escape(line.organisation)),
+        _td("name", f"<{name}>{escape(model.model)}</{name}>{version}{_tag(model)}", escape(line.about)),
+        _td("org", escape(line.card.organisation), escape(line.card.organisation)),
+        _td("lic", escape(line.card.licence), escape(line.card.licence)),
         _td("rating", rating, ""),
         _td("iv", _interval(line, axis), _interval_in_words(line, scale, rating)),
         "" if method == "win_rate" else _td("win", win, won),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from app.domain import Ranking
 from app.errors import BakeoffError, InvalidInputError
+from app.stats.pairwise import PairTests
 from app.stats.quasi_variance import quasi_variances
-from app.stats.rank_sets import compare_with_champion, marginal_rank_sets
+from app.stats.rank_sets import compare_with_champion, marginal_rank_sets, tiers
 from app.stats.sequential import BURN_IN, anytime_tests
 from app.stats.stopping import ROPE, decide
 
@@ -185,3 +186,18 @@ def quasi_errors(ranking: Ranking, scale: float) -> tuple[dict[str, float | None
         if (quasi.variance < 0).any():
             notes.append("A quasi-variance is negative, so that model has no quasi-standard error.")
     return found, errors, notes
+
+
+def find_tiers(ranking: Ranking) -> dict[str, int]:
+    """The steps of ``rank_sets.tiers`` in each component, by model; empty where the method gives no tests."""
+    found: dict[str, int] = {}
+    for names in ranking.components:
+        place = {name: i for i, name in enumerate(names)}
+        pairs = [pair for pair in ranking.pairs if pair.model_a in place and pair.model_b in place]
+        if not pairs:
+            continue
+        i, j = (np.array([place[name] for name in side], np.int64) for side in list(zip(*pairs, strict=True))[:2])
+        numbers = np.array([pair[2:] for pair in pairs], np.float64).T
+        steps = tiers(PairTests(i, j, *numbers), len(names), alpha=1 - ranking.confidence)
+        found |= {name: int(steps[place[name]]) for pair in pairs for name in pair[:2]}
+    return found

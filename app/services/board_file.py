@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.formats._csv import guarded
+from app.services.board_claims import find_tiers
 from app.services.leaderboard import Board, ModelCard
 
 COLUMNS = (
@@ -15,6 +16,7 @@ COLUMNS = (
     "rank",
     "rank_lower",
     "rank_upper",
+    "tier",
     "model",
     "version",
     "organisation",
@@ -38,15 +40,17 @@ PAIR_COLUMNS = ("model", "opponent", "n_votes", "won", "share")
 def write_board(board: Board) -> str:
     """The models in the order of the board; ratings, errors and bounds in logits, empty where there is none.
 
+    ``tier`` is the model's step by ``rank_sets.tiers``, 1 for the best, where the method tests differences.
     A board that pools studies names them (their keys) in a last column.
     """
     rows: list[list[object]] = []
+    steps = find_tiers(board.ranking)
     for model in board.ranking.models:
         card = board.cards.get(model.model, ModelCard("", "", ""))
         names = [guarded(text) for text in (model.model, card.version, card.organisation, card.licence)]
         numbers = [model.rating, model.se, model.lower, model.upper]
         shares = [model.win_rate, model.both_bad_rate]
-        place = [model.component + 1, model.rank, model.rank_lower, model.rank_upper]
+        place = [model.component + 1, model.rank, model.rank_lower, model.rank_upper, steps.get(model.model)]
         tallies = [model.n_votes, model.wins, model.losses, model.ties, model.both_bad]
         estimates = [*map(_rounded, numbers), int(model.bounded), *map(_rounded, shares)]
         rows.append([*place, *names, *estimates, *tallies])

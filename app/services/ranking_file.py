@@ -13,14 +13,19 @@ import numpy as np
 from app.domain import ModelRating, Ranking
 from app.errors import BadFileError, InvalidInputError
 from app.formats._vote_table import VoteTable, read_vote_table
-from app.services.board_claims import FEWEST_CLUSTERS, against_champion, marginal_ranks, quasi_errors, whether_to_stop
+from app.services.board_claims import (
+    FEWEST_CLUSTERS,
+    against_champion,
+    find_tiers,
+    marginal_ranks,
+    quasi_errors,
+    whether_to_stop,
+)
 from app.services.ranking_fit import describe_fit
 from app.services.ranking_options import CLUSTERS, RankOptions, can_cluster, find_method, method_arguments
 from app.stats.comparisons import MISSING, Comparisons
 from app.stats.covariates import contrast
 from app.stats.intervals import quantile
-from app.stats.pairwise import PairTests
-from app.stats.rank_sets import tiers
 from app.stats.sequential import BURN_IN, anytime_p, normal_log_evidence, variance_behind
 from app.stats.stopping import ROPE
 
@@ -278,18 +283,3 @@ def anchored(ranking: Ranking, anchor: str | None) -> list[ModelRating]:
         bounds = (None, None) if se is None else (rating - z * se, rating + z * se)
         rows.append(replace(row, rating=rating, se=se, lower=bounds[0], upper=bounds[1]))
     return rows
-
-
-def find_tiers(ranking: Ranking) -> dict[str, int]:
-    """The steps of ``rank_sets.tiers`` in each component, by model; empty where the method gives no tests."""
-    found: dict[str, int] = {}
-    for names in ranking.components:
-        place = {name: i for i, name in enumerate(names)}
-        pairs = [pair for pair in ranking.pairs if pair.model_a in place and pair.model_b in place]
-        if not pairs:
-            continue
-        i, j = (np.array([place[name] for name in side], np.int64) for side in list(zip(*pairs, strict=True))[:2])
-        numbers = np.array([pair[2:] for pair in pairs], np.float64).T
-        steps = tiers(PairTests(i, j, *numbers), len(names), alpha=1 - ranking.confidence)
-        found |= {name: int(steps[place[name]]) for pair in pairs for name in pair[:2]}
-    return found
