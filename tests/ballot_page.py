@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLong
 
+from tests.drawn import IDLE, close_dialog, wait_drawn
 from tests.server import Server
 
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _BATTLE = """() => {
   const answer = document.querySelector('.st-key-bar [class*="st-key-left-"]');
   return answer && [...answer.classList].find((c) => c.startsWith("st-key-left-")).slice("st-key-left-".length);
@@ -19,13 +19,14 @@ _FOOT = ":is(.st-key-bar, .st-key-foot)"  # the bar, or what holds it with the c
 BLOCK = f".stVerticalBlock:not(.st-key-foot):has(> * > {_FOOT})"
 _PARTS = [f"{BLOCK} > :has({'+ *' * n} > {_FOOT})" for n in (3, 2, 1)]  # prompt, left and right, before the foot
 # Another battle is there, it is drawn and can be voted on, and nothing is left of the one before it. What draws
-# Markdown, and code in it, comes to the browser a moment later than the rest, and so does what binds the letters.
+# Markdown, and code in it, comes to the browser a moment later than the rest, and so do our own scripts.
 _READY = f"""([old, hasLetters]) => {{
   const battle = ({_BATTLE})();
   return battle && battle !== old && (window.bakeoff || !hasLetters) && document.querySelector('{IDLE}')
+    && window.bakeoffContent && window.bakeoffConnection
     && document.querySelector("{_PARTS[0]}")?.innerText.trim()
     && !document.querySelector('{BLOCK} [data-testid="stSkeleton"]')
-    && document.querySelectorAll(".st-key-bar button:enabled").length === 5;
+    && document.querySelectorAll(".st-key-bar button:enabled").length === 5 && battle;
 }}"""
 # Streamlit's page has one inline script, which only speaks to crawlers; our policy rightly refuses it. And at an
 # address like /leaderboard it first asks whether the server lives below that.
@@ -56,11 +57,11 @@ class BallotPage:
         """Wait until a battle can be voted on, another one where asked; returns its id as 32 hex digits."""
         old = str(UUID(other_than)) if other_than else None
         try:
-            self.page.wait_for_function(_READY, arg=[old, self.has_letters])
+            found = self.page.wait_for_function(_READY, arg=[old, self.has_letters]).json_value()
         except TooLong as too_long:
             too_long.add_note(self.page.locator("body").inner_text())
             raise
-        return self.battle
+        return UUID(found).hex
 
     @property
     def battle(self) -> str:
@@ -86,6 +87,26 @@ class BallotPage:
         old = self.battle
         self.page.keyboard.press(key)
         return self.wait_for_battle(other_than=old)
+
+    def read_guidelines(self) -> None:
+        """Open the guidelines by their key, and close them."""
+        self.page.keyboard.press("?")
+        close_dialog(self.page)
+
+    def open_comment(self) -> Locator:
+        """Open by its key what can be said of the last vote; the field for a comment, which can be typed in."""
+        self.page.keyboard.press("w")
+        box = self.page.get_by_role("textbox", name="Comment")
+        box.wait_for()
+        wait_drawn(self.page)  # a field forgets what was typed before it was quite there
+        return box
+
+    def type_comment(self, text: str) -> Locator:
+        """Open the field for a comment and type into it, without leaving it."""
+        box = self.open_comment()
+        box.press_sequentially(text)
+        expect(box).to_have_value(text)
+        return box
 
     def wait_out(self, dwell_ms: int) -> None:
         """Look at the battle for as long as the dwell time demands."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 from sqlalchemy import text
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.testing.v1 import AppTest
@@ -21,9 +22,10 @@ from app.services import arena_setup, drafts, experiments, models, sign_in
 from app.services.model_drafts import ModelDraft
 from app.study import Asks, Criterion, Shows
 from db.engine import database
-from tests.arenas import StreamingEndpoint, add_echo, seed, start_arena, steadily
-from tests.ballot_page import KNOWN_COMPLAINTS
+from tests.arena_page import Rater, sides, wait_ready
+from tests.arenas import Manner, StreamingEndpoint, add_echo, seed, start_arena, steadily
 from tests.conftest import ROOT
+from tests.drawn import connected_anew, wait_fits
 from tests.server import Server
 from tests.stored import fresh_database
 from tests.test_manage_pages import open_page, press, said
@@ -31,7 +33,6 @@ from tests.wire import Wire, find_leaks, read_identities, read_wire, shown_texts
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
 NAMES = ("Quickling", "Slowpoke")
-MODELS = '.st-key-arena-bar [class*="st-key-left-"] button:enabled'
 
 
 # ------------------------------------------------------------------------------------------------ Streamlit's tester
@@ -168,39 +169,6 @@ class TestPages:
 # ------------------------------------------------------------------------------------------------ in a browser
 
 
-class Rater:
-    """One rater's tab."""
-
-    def __init__(self, page: Page, server: Server, link: str) -> None:
-        self.page, self.server = page, server
-        self.complaints: list[str] = []
-        page.on("console", lambda m: self._note(m.type, f"{m.text} ({m.location['url']})"))
-        page.on("pageerror", lambda error: self._note("error", str(error)))
-        page.goto(server.base_url + link)
-        page.get_by_role("textbox").wait_for()
-
-    def _note(self, kind: str, text: str) -> None:
-        known = (*KNOWN_COMPLAINTS, "ERR_CONNECTION", "WebSocket", "server is not responding")
-        if kind in {"error", "warning"} and not any(one in text for one in known):
-            self.complaints.append(text)
-
-    def send(self, text: str, button: str = "Ask both") -> None:
-        self.page.get_by_role("textbox").fill(text)
-        self.page.get_by_role("button", name=button).click()
-
-    def until_ready(self) -> None:
-        self.page.locator(MODELS).wait_for(timeout=60_000)
-
-    def sides(self) -> list[str]:
-        found = self.page.locator('[class*="st-key-arena-turn-"] .stColumn')
-        return [" ".join(one.split()) for one in found.all_inner_texts()]
-
-    def vote(self, key: str) -> None:
-        self.page.evaluate("document.activeElement?.blur()")
-        self.page.keyboard.press(key)
-        self.page.locator(".bo-reveal").wait_for()
-
-
 @dataclass
 class Arena:
     server: Server
@@ -208,13 +176,28 @@ class Arena:
     rater: str
     admin: str
     wire: Wire
+    may_end: threading.Event  # cleared, no answer gets beyond its first word
+
+
+def held(manner: Manner, may_end: threading.Event) -> Manner:
+    """An answer in this manner, whose end is held back as long as a test wants to look at what is written."""
+
+    def answer(question: str) -> Iterator[tuple[float, str]]:
+        for wait, words in manner(question):
+            yield wait, words
+            may_end.wait(60)
+
+    return answer
 
 
 @pytest.fixture(scope="module")
 def arena_(new_server: Callable[..., Server], browser: Browser) -> Iterator[Arena]:
     """An arena of a quick and a slow model, and a rater's whole session in it up to the reveal, byte by byte."""
     quick = StreamingEndpoint(steadily("An answer to {} that comes at once. " * 12))
-    slow = StreamingEndpoint(steadily("What to say of {} that takes a while. " * 9, words_per_s=45, first_s=0.5))
+    may_end = threading.Event()
+    may_end.set()
+    slowly = steadily("What to say of {} that takes a while. " * 9, words_per_s=45, first_s=0.5)
+    slow = StreamingEndpoint(held(slowly, may_end))
     with quick, slow:
         endpoints = dict(zip(NAMES, (quick, slow), strict=True))
         server = new_server()
@@ -229,7 +212,7 @@ def arena_(new_server: Callable[..., Server], browser: Browser) -> Iterator[Aren
         one.until_ready()
         context.close()
         assert one.complaints == []
-        yield Arena(server, endpoints, rater, admin, read_wire(har))
+        yield Arena(server, endpoints, rater, admin, read_wire(har), may_end)
 
 
 def test_two_raters_ask_at_once_and_the_board_counts_them(
@@ -247,7 +230,7 @@ def test_two_raters_ask_at_once_and_the_board_counts_them(
     assert sorted(names) == sorted(NAMES)
     assert ("at once" in raters[1].sides()[0]) == (names[0] == NAMES[0])
     raters[0].until_ready()
-    assert len(raters[0].sides()) == 4
+    assert len(raters[0].sides(4)) == 4
     raters[0].vote("t")
     expect(raters[0].page.locator(".bo-reveal")).to_contain_text("You called it a tie.")
     admin = new_context().new_page()
@@ -265,28 +248,29 @@ def test_reload_second_tab_and_a_killed_server_show_the_same_conversation(
 ) -> None:
     context = new_context()
     rater = Rater(context.new_page(), arena_.server, arena_.rater)
+    arena_.may_end.clear()
     rater.send("the sea")
     rater.page.get_by_text("Both sides are writing").wait_for()
     rater.page.reload()  # in the middle of the answers: they go on
     rater.page.get_by_text("Both sides are writing").wait_for()
     second = context.new_page()
     second.goto(f"{arena_.server.base_url}/arena")
+    second.get_by_text("Both sides are writing").wait_for()
+    arena_.may_end.set()
     rater.until_ready()
-    second.locator(MODELS).wait_for()
+    wait_ready(second)
     texts = rater.sides()
     assert len(texts) == 2 and all("the sea" in text for text in texts)
-    other = Rater.__new__(Rater)
-    other.page = second
-    assert other.sides() == texts
+    assert sides(second) == texts
     n_asked = sum(len(endpoint.bodies) for endpoint in arena_.endpoints.values())
-    rater.page.get_by_role("textbox").fill("typed and not sent yet")
-    arena_.server.restart()
-    rater.page.wait_for_timeout(500)
-    rater.page.locator(MODELS).wait_for(timeout=60_000)
+    rater.type("typed and not sent yet")
+    with connected_anew(rater.page):
+        arena_.server.restart()
+    wait_ready(rater.page)
     expect(rater.page.get_by_role("textbox")).to_have_value("typed and not sent yet")
     assert rater.sides() == texts
     rater.page.reload()
-    rater.until_ready()
+    wait_ready(rater.page)
     assert rater.sides() == texts
     assert sum(len(endpoint.bodies) for endpoint in arena_.endpoints.values()) == n_asked
     rater.vote("ArrowRight")
@@ -304,7 +288,7 @@ def test_keys_are_dead_while_the_rater_types(arena_: Arena, new_context: Callabl
         rater.page.keyboard.press(key)
     rater.page.wait_for_timeout(300)
     expect(rater.page.locator(".bo-reveal")).to_have_count(0)
-    assert rater.page.get_by_role("textbox").input_value() == "a d t x s"
+    expect(rater.box).to_have_value("a d t x s")
 
 
 def test_plain_shows_each_turn_as_it_was_written_and_unseen_signs_are_told(
@@ -320,18 +304,19 @@ def test_plain_shows_each_turn_as_it_was_written_and_unseen_signs_are_told(
     page.evaluate("document.activeElement?.blur()")
     page.keyboard.press("p")
     expect(plain).to_have_count(3)
-    assert plain.first.inner_text() == "*stars*"
-    assert all("*stars*" in text for text in plain.all_inner_texts())
+    expect(plain).to_contain_text(["*stars*"] * 3)
+    expect(plain.first).to_have_text("*stars*")
+    arena_.may_end.clear()
     rater.send("a\u200bb", "Send to both")
     expect(plain).to_have_count(0)  # while they write
+    arena_.may_end.set()
     rater.until_ready()
     expect(plain).to_have_count(6)
     asked = page.locator('[class*="st-key-arena-asked-"] pre.bo-plain')
-    assert asked.all_inner_texts() == ["*stars*", "aU+200Bb"]
+    expect(asked).to_have_text(["*stars*", "aU+200Bb"])
     turns = page.locator('[class*="st-key-arena-turn-"]')
     for number, word in enumerate(("*stars*", "aU+200Bb")):
-        answers = turns.nth(number).locator("pre.bo-plain").all_inner_texts()
-        assert len(answers) == 2 and all(word in answer for answer in answers)
+        expect(turns.nth(number).locator("pre.bo-plain")).to_contain_text([word] * 2)
     expect(page.locator("[data-bo-unseen]")).to_have_count(3)
     rater.vote("ArrowLeft")
     expect(plain).to_have_count(6)
@@ -347,10 +332,11 @@ def test_nothing_scrolls_sideways_and_a_phone_has_one_side_below_the_other(
     rater = Rater(new_context(viewport={"width": width, "height": 844}).new_page(), arena_.server, arena_.rater)
     rater.send("width")
     rater.until_ready()
-    boxes = [box for box in (one.bounding_box() for one in rater.page.locator(".stColumn").all()) if box]
-    assert (boxes[0]["y"] == boxes[1]["y"]) == (width == 1280)
-    main = """document.querySelector('[data-testid="stMain"]')"""
-    assert rater.page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
+    columns = rater.page.locator(".stColumn")
+    expect(columns).to_have_count(2)
+    left, right = columns.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().y)")
+    assert (left == right) == (width == 1280)
+    wait_fits(rater.page)
 
 
 # ------------------------------------------------------------------------------------------------ blindness
