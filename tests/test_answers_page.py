@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, expect
 
-from tests.ballot_page import IDLE, BallotPage, acts, open_ballot
+from tests.ballot_page import BallotPage, acts, open_ballot
+from tests.drawn import settle, until, wait_drawn, wait_fits
 from tests.server import Server, Study
 from tests.test_vote_page import FOCUSED
 
@@ -60,8 +61,8 @@ def live(ballot: BallotPage, battle: str) -> list[Any]:
 
 def kept(ballot: BallotPage) -> None:
     """Wait until the strip says that what was said is stored."""
-    ballot.page.locator(IDLE).wait_for()
     expect(ballot.page.locator(".bo-kept")).to_have_text("Kept")
+    wait_drawn(ballot.page)
 
 
 def row_of(ballot: BallotPage, label: str) -> Locator:
@@ -72,10 +73,12 @@ def row_of(ballot: BallotPage, label: str) -> Locator:
 def test_a_needed_criterion_binds_the_key_and_keeps_what_was_chosen(ballot: BallotPage) -> None:
     page, battle = ballot.page, ballot.battle
     row_of(ballot, "Tone").get_by_role("radio", name="Tie").click()
+    expect(row_of(ballot, "Tone").get_by_role("radio", name="Tie")).to_be_checked()
     for press in (lambda: page.keyboard.press("ArrowLeft"), lambda: ballot.answer("Tie").click()):
         press()
         expect(page.get_by_role("alert")).to_contain_text("answer Accuracy first")
-        assert ballot.battle == battle
+        assert ballot.wait_for_battle() == battle
+    settle(page)  # the second refusal says the same as the first
     expect(row_of(ballot, "Tone").get_by_role("radio", name="Tie")).to_be_checked()
     page.keyboard.press("4")  # the only row without an answer
     expect(row_of(ballot, "Accuracy").get_by_role("radio", name="Right")).to_be_checked()
@@ -99,20 +102,20 @@ def test_arrows_within_a_row_move_and_never_vote(ballot: BallotPage) -> None:
 def test_reasons_strength_and_comment_are_said_by_keyboard_while_the_next_pair_stands_there(ballot: BallotPage) -> None:
     page, battle = ballot.page, ballot.battle
     following = ballot.press("ArrowLeft")
-    page.keyboard.press("w")
-    page.get_by_role("textbox", name="Comment").wait_for()
+    box = ballot.open_comment()
     chip = page.get_by_role("group", name="The left one was").or_(page.get_by_label("The left one was"))
     chip.get_by_text("Clear", exact=True).first.focus()
     chip.get_by_text("Clear", exact=True).first.click()
     kept(ballot)
     page.get_by_text("Slightly").click()
-    kept(ballot)
-    box = page.get_by_role("textbox", name="Comment")
+    until(page, lambda: live(ballot, battle)[0].strength == "slightly")
+    settle(page)
     box.focus()
     page.keyboard.type("asdx tuw: keys are letters here")
+    expect(box).to_have_value("asdx tuw: keys are letters here")
     assert ballot.battle == following
     page.keyboard.press("Escape")
-    ballot.page.wait_for_timeout(300)
+    until(page, lambda: live(ballot, battle)[0].comment)
     kept(ballot)
     page.keyboard.press("t")
     ballot.wait_for_battle(other_than=following)
@@ -130,11 +133,9 @@ def test_f17_a_comment_that_is_still_being_typed_is_stored_by_voting_on(ballot: 
     ballot.known.append("Multiple different fragmentIds")  # the comment and the vote of one click
     battle = ballot.battle
     following = ballot.press("d")
-    ballot.page.keyboard.press("w")
-    ballot.page.get_by_role("textbox", name="Comment").press_sequentially("half a thou")
+    ballot.type_comment("half a thou")
     ballot.answer(label).click()
     ballot.wait_for_battle(other_than=following)
-    ballot.page.locator(IDLE).wait_for()
     assert live(ballot, battle)[0].comment == "half a thou"
     assert [row.comment for row in live(ballot, following)] == [""]
 
@@ -142,8 +143,7 @@ def test_f17_a_comment_that_is_still_being_typed_is_stored_by_voting_on(ballot: 
 def test_f17_a_reload_keeps_what_was_typed_and_what_the_strip_is_about(ballot: BallotPage) -> None:
     page, battle = ballot.page, ballot.battle
     ballot.press("ArrowLeft")
-    page.keyboard.press("w")
-    page.get_by_role("textbox", name="Comment").press_sequentially("never lost")
+    ballot.type_comment("never lost")
     page.reload()
     ballot.wait_for_battle()
     expect(page.locator(".bo-strip")).to_contain_text("You said Left is better")
@@ -164,6 +164,7 @@ def test_f17_a_reload_keeps_what_was_chosen_in_the_criteria_and_the_vote_stores_
     row_of(ballot, "Tone").wait_for()
     if how == "mouse":
         row_of(ballot, "Tone").get_by_role("radio", name="Both bad").click()
+        expect(row_of(ballot, "Tone").get_by_role("radio", name="Both bad")).to_be_checked()
         row_of(ballot, "Accuracy").get_by_role("radio", name="Tie").click()
     else:
         page.keyboard.press("2")
@@ -187,9 +188,7 @@ def test_f17_a_reload_keeps_what_was_chosen_in_the_criteria_and_the_vote_stores_
 
 def test_the_strip_closes_after_a_vote_about_which_nothing_was_said(ballot: BallotPage) -> None:
     ballot.press("ArrowLeft")
-    ballot.page.keyboard.press("w")
-    box = ballot.page.get_by_role("textbox", name="Comment")
-    box.wait_for()
+    box = ballot.open_comment()
     ballot.press("ArrowUp")
     expect(box).to_have_count(0)
     ballot.press("u")
@@ -226,13 +225,13 @@ def test_on_a_phone_all_of_it_works_by_touch_and_nothing_scrolls_sideways(
     ballot = open_ballot(phone, server, studies["all"].rater)
     page, battle = ballot.page, ballot.battle
     row_of(ballot, "Accuracy").get_by_role("radio", name="Both bad").tap()
+    expect(row_of(ballot, "Accuracy").get_by_role("radio", name="Both bad")).to_be_checked()
     ballot.answer("Right").tap()
     ballot.wait_for_battle(other_than=battle)
     page.get_by_role("button", name="Say why").tap()
     page.get_by_label("The right one was").get_by_text("Complete").first.tap()
     kept(ballot)
-    for element in ("document.documentElement", """document.querySelector('[data-testid="stMain"]')"""):
-        assert page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth")
+    wait_fits(page)
     for chip in page.locator(".st-key-strip-more button, .st-key-strip button, .st-key-criteria button").all():
         box = chip.bounding_box()
         assert box is not None and box["height"] >= 44 and box["x"] + box["width"] <= 390
@@ -243,8 +242,7 @@ def test_on_a_phone_all_of_it_works_by_touch_and_nothing_scrolls_sideways(
     page.get_by_text("My votes").tap()
     page.locator('[class*="st-key-open-"] button').tap()
     ballot.wait_for_battle()
-    for element in ("document.documentElement", """document.querySelector('[data-testid="stMain"]')"""):
-        assert page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth")
+    wait_fits(page)
     ballot.answer("Tie").tap()
     expect(page.get_by_role("status").first).to_have_text("Stored: Tie")
     assert live(ballot, battle)[0].outcome == "tie"

@@ -64,9 +64,7 @@ def rate_everything(context: BrowserContext, server: Server, studies: list[Study
     ballot.page.keyboard.press("ArrowLeft")
     expect(ballot.page.get_by_role("alert")).to_contain_text("Not saved")
     ballot.follow(quick.rater)
-    ballot.page.keyboard.press("?")
-    ballot.page.get_by_role("dialog").wait_for()
-    ballot.page.keyboard.press("Escape")
+    ballot.read_guidelines()
     for i in range(N_BATTLES - 1):
         ballot.press(KEYS[i % len(KEYS)])
         if i == 9:
@@ -93,9 +91,7 @@ def rate_everything(context: BrowserContext, server: Server, studies: list[Study
 def say_everything(ballot: BallotPage) -> None:
     """Explain the last vote, look at My votes, change one, and try to open one that isn't there."""
     page = ballot.page
-    page.keyboard.press("w")
-    box = page.get_by_role("textbox", name="Comment")
-    box.fill("A comment of mine")
+    ballot.type_comment("A comment of mine")
     page.keyboard.press("Escape")
     expect(page.locator(".bo-kept")).to_have_text("Kept")
     page.get_by_text("My votes").click()

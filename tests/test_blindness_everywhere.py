@@ -16,16 +16,17 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from tests.arena_page import Rater
 from tests.arenas import StreamingEndpoint, steadily
 from tests.arenas import seed as seed_arena
-from tests.ballot_page import IDLE, BallotPage
+from tests.ballot_page import BallotPage
 from tests.conftest import ROOT
 from tests.server import Server
 from tests.studies import data_url, png
 from tests.test_answers_page import ALL
-from tests.test_arena_page import Rater
 from tests.test_blindness import Captured
 from tests.test_flow_page import FLOW, begin, right_answer, seed_flow
+from tests.test_network import visit
 from tests.test_output_media import mp4, wav
 from tests.test_vote_page import write_study
 from tests.wire import find_leaks, read_identities, read_wire, shown_texts
@@ -104,8 +105,7 @@ def walk(ballot: BallotPage, server: Server, key: str) -> None:
 def say_everything(ballot: BallotPage) -> None:
     """How much better, why, a comment and a criterion; then My votes and a change there."""
     page = ballot.page
-    page.keyboard.press("w")
-    page.get_by_role("textbox", name="Comment").fill("A comment of mine")
+    ballot.type_comment("A comment of mine")
     page.keyboard.press("Escape")
     expect(page.locator(".bo-kept")).to_have_text("Kept")
     page.get_by_text("My votes").click()
@@ -118,10 +118,7 @@ def say_everything(ballot: BallotPage) -> None:
 
 def look_elsewhere(page: Page, server: Server, key: str) -> None:
     """Every page of ours, and every route with what a rater may know or guess of it."""
-    for name in sorted(path.stem for path in (ROOT / "pages").glob("*.py") if path.stem != "__init__"):
-        page.goto(f"{server.base_url}/{name}")
-        page.locator(IDLE).wait_for()
-        expect(page.locator(".stMain")).not_to_be_empty()
+    visit(page, server, sorted(path.stem for path in (ROOT / "pages").glob("*.py") if path.stem != "__init__"))
     other = server.rows("SELECT id FROM battle ORDER BY id LIMIT 1")[0].id
     sets = server.rows("SELECT id FROM prompt_set")[0].id
     votes = f"/api/v1/experiments/{key}/votes"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.ballot_page import BallotPage, acts
+from tests.drawn import until
 from tests.lossy import LossyLink
 from tests.server import Server
 
@@ -54,6 +54,7 @@ def test_f13_an_answer_that_never_arrived_is_said_to_be_lost_and_is_given_once_m
     says(ballot, "The connection is lost. Trying to connect again… What you chose and typed stays here.")
     link.mend()
     says(ballot, "Connected again. Your last answer did not arrive: please give it once more.")
+    ballot.wait_for_battle()
     assert ballot.shown == before
     assert acts(ballot.server, first) == [(first, "vote", "left")]
     ballot.press("ArrowRight")
@@ -72,10 +73,7 @@ def test_f13_an_answer_whose_receipt_was_lost_is_said_to_be_saved_and_the_next_p
         ballot.page.keyboard.press("ArrowLeft")
     else:
         ballot.answer("Left is better").click()
-    deadline = time.monotonic() + 20
-    while not acts(ballot.server, first):
-        assert time.monotonic() < deadline
-        ballot.page.wait_for_timeout(50)
+    until(ballot.page, lambda: acts(ballot.server, first))
     link.cut()
     says(ballot, "The connection is lost.")
     link.mend()
@@ -95,16 +93,16 @@ def test_f13_nothing_is_answered_without_a_connection_and_the_same_pair_and_word
     first = ballot.battle
     ballot.press("ArrowLeft")
     before = ballot.shown
-    ballot.page.keyboard.press("w")
-    box = ballot.page.get_by_role("textbox", name="Comment")
-    box.press_sequentially("half a thought")
+    box = ballot.type_comment("half a thought")
     with ballot.page.expect_console_message(lambda said: "server is not responding" in said.text, timeout=60_000):
         link.cut()
         says(ballot, "The connection is lost. Trying to connect again…")
     expect(ballot.page.get_by_role("dialog")).to_have_count(0)  # Streamlit's own, which speaks of Streamlit
     box.evaluate("field => field.blur()")
     ballot.page.keyboard.press("ArrowRight")
-    for button in ballot.page.locator(".st-key-bar button").all():
+    buttons = ballot.page.locator(".st-key-bar button")
+    expect(buttons).to_have_count(5)
+    for button in buttons.all():
         expect(button).to_be_disabled()
     place = ballot.page.locator(".bo-connection").bounding_box()
     assert place is not None and place["x"] >= 0 and place["x"] + place["width"] <= 390

@@ -86,9 +86,7 @@ def session(watched: tuple[Server, Study, Path], browser: Browser) -> Iterator[S
 
 def vote_to_the_end(ballot: BallotPage) -> None:
     ballot.wait_for_battle()
-    ballot.page.keyboard.press("?")
-    ballot.page.get_by_role("dialog").wait_for()
-    ballot.page.keyboard.press("Escape")
+    ballot.read_guidelines()
     for key in ("ArrowLeft", "ArrowUp", "s", "u", "ArrowDown", "d"):
         ballot.press(key)
     ballot.page.keyboard.press("a")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, expect
 
 from tests.ballot_page import open_ballot
-from tests.protocol import Tab
+from tests.drawn import drawn_anew
 from tests.server import Server
 
 
@@ -30,16 +29,10 @@ def test_f14_a_restart_keeps_the_sign_in_the_pair_and_the_comment_being_typed(
     before = ballot.shown
     tie = page.locator(".st-key-criteria").get_by_role("radiogroup", name="Tone").get_by_role("radio", name="Tie")
     tie.click()
-    page.keyboard.press("w")
-    box = page.get_by_role("textbox", name="Comment")
-    box.press_sequentially("half a thought")
-    received: list[str | None] = []
-    page.on("websocket", lambda new: new.on("framereceived", lambda frame: received.append(Tab.kind_of(frame))))
-    server.restart()
-    deadline = time.monotonic() + 60
-    while "script_finished" not in received:  # the page is there all the time; this is it being drawn anew
-        assert time.monotonic() < deadline, received
-        page.wait_for_timeout(50)
+    expect(tie).to_be_checked()
+    box = ballot.type_comment("half a thought")
+    with drawn_anew(page):
+        server.restart()
     ballot.wait_for_battle()
     assert ballot.shown == before
     expect(page.locator(".bo-strip")).to_contain_text("You said Left is better")
