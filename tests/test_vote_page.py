@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from app.discovery import find_plugins
 from app.domain import Role
-from tests.ballot_page import IDLE, BallotPage, acts, open_ballot
-from tests.protocol import Tab
+from tests.ballot_page import BallotPage, acts, open_ballot
+from tests.drawn import drawn_anew, wait_drawn, wait_fits
 from tests.server import Server, Study
 
 # Where a test votes in the strict study it waits first; a busy machine stalls for less than that.
-RULES = {"quick": 0, "strict": 4_000}
+RULES = {"quick": 0, "strict": 4_000, "long": 60_000}
 
 
 def write_plain_texts(folder: Path) -> Path:
@@ -91,6 +90,7 @@ def ballot(
 
 
 strict = pytest.mark.parametrize("ballot", ["strict"], indirect=True, ids=[""])
+long = pytest.mark.parametrize("ballot", ["long"], indirect=True, ids=[""])
 
 # What has the focus by its name, and whether that can be seen.
 FOCUSED = """() => {
@@ -175,7 +175,7 @@ def test_enter_held_down_is_one_vote_where_answers_count_at_once(ballot: BallotP
     first = ballot.battle
     ballot.answer("Left is better").focus()
     ballot.hold("Enter", milliseconds=1500)
-    assert acts(ballot.server, first) == [(first, "vote", "left")]
+    assert_one_vote(ballot, first, "left")
 
 
 @strict
@@ -211,11 +211,12 @@ def assert_one_vote(ballot: BallotPage, first: str, answer: str | None) -> None:
     assert acts(ballot.server, first) == [(first, "vote" if answer else "skip", answer)]
 
 
-@strict
+@long
 def test_an_early_vote_is_refused_in_words_and_the_battle_stays(ballot: BallotPage) -> None:
     before = ballot.shown
     ballot.page.keyboard.press("ArrowLeft")
     expect(ballot.page.get_by_role("alert")).to_contain_text("Not saved: that came")
+    ballot.wait_for_battle()
     assert ballot.shown == before
     assert ballot.server.rows("SELECT id FROM vote WHERE battle_id = :id", id=before[0]) == []
 
@@ -249,13 +250,8 @@ def test_the_same_pair_is_there_after_the_server_was_killed_and_started_again(ba
     ballot.press("ArrowLeft")
     before = ballot.shown
     ballot.known += ["ERR_CONNECTION", "WebSocket", "server is not responding"]
-    received: list[str | None] = []
-    ballot.page.on("websocket", lambda new: new.on("framereceived", lambda frame: received.append(Tab.kind_of(frame))))
-    ballot.server.restart()
-    deadline = time.monotonic() + 60
-    while "script_finished" not in received:  # the page is there all the time; this is it being drawn anew
-        assert time.monotonic() < deadline, received
-        ballot.page.wait_for_timeout(50)
+    with drawn_anew(ballot.page):
+        ballot.server.restart()
     ballot.wait_for_battle()
     assert ballot.shown == before
     ballot.press("ArrowRight")
@@ -320,8 +316,7 @@ def test_a_conversation_stands_in_the_prompts_frame_over_the_two_sides(ballot: B
     assert (one[1] == other[1] and one[0] < other[0]) if width == 1280 else one[1] < other[1]
     named = [part.evaluate("part => getComputedStyle(part, '::before').content") for part in ballot.parts]
     assert named == ['"Prompt"', '"Left"', '"Right"']
-    main = """document.querySelector('[data-testid="stMain"]')"""
-    assert ballot.page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
+    wait_fits(ballot.page)
 
 
 def test_a_rater_has_no_menu_and_reaches_no_other_page(ballot: BallotPage) -> None:
@@ -332,7 +327,7 @@ def test_a_rater_has_no_menu_and_reaches_no_other_page(ballot: BallotPage) -> No
     for name in others:
         ballot.page.goto(f"{ballot.server.base_url}/{name}")
         expect(ballot.page.get_by_role("heading")).to_have_text("This page is not yours")
-        assert ballot.page.title() == "Not yours · Bakeoff"
+        expect(ballot.page).to_have_title("Not yours · Bakeoff")
 
 
 def test_on_a_phone_in_dark_mode_nothing_scrolls_sideways(
@@ -341,11 +336,9 @@ def test_on_a_phone_in_dark_mode_nothing_scrolls_sideways(
     server, studies = served
     phone = new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True, is_mobile=True)
     ballot = open_ballot(phone, server, studies["samples"].rater)
-    app = ballot.page.get_by_test_id("stApp")
-    assert app.evaluate("element => getComputedStyle(element).backgroundColor") == "rgb(22, 22, 24)"
+    expect(ballot.page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(22, 22, 24)")
     for label in ("Left is better", "Tie", "Both are bad", "Right is better", "Can't judge") * 2:
-        for element in ("document.documentElement", """document.querySelector('[data-testid="stMain"]')"""):
-            assert ballot.page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth")
+        wait_fits(ballot.page)
         button = ballot.answer(label)
         box = button.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
@@ -361,4 +354,4 @@ def test_every_answer_carries_the_security_headers(ballot: BallotPage) -> None:
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe-eval" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    ballot.page.locator(IDLE).wait_for()
+    wait_drawn(ballot.page)
