@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from app.study import Flow
 from tests.ballot_page import IDLE, BallotPage
+from tests.drawn import close_dialog
 from tests.server import Server
 from tests.test_vote_page import write_plain_texts
 from tests.test_zoom_and_motion_page import serious
@@ -73,6 +74,7 @@ def shoot(page: Page, name: str) -> None:
     """Look at a page: axe does it here, a person where they want pictures."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
         assert serious(page) == {}, f"{name}, {scheme}"
     if SHOTS:
         for width, height in ((1280, 800), (390, 844)):
@@ -134,7 +136,7 @@ def test_from_the_prolific_link_to_the_completion_code(
     click(ballot.page, "Guidelines")
     expect(ballot.page.get_by_role("dialog")).to_be_visible()
     shoot(ballot.page, "guidelines")
-    ballot.page.keyboard.press("Escape")
+    close_dialog(ballot.page)
     for i in range(N_VOTES):
         expect(ballot.page.get_by_text(f"{i} of {N_VOTES}")).to_be_visible()
         if i == 3:  # the same person on another device sees the same battle
@@ -208,6 +210,7 @@ def test_an_admin_drops_known_answers_for_a_draft(
     expect(dialog.get_by_text("3 pairs. 3 without a reason")).to_be_visible()
     shoot(page, "known-answers")
     dialog.get_by_text("Attention checks", exact=True).click()
+    expect(dialog.get_by_role("radio", name="Attention checks")).to_be_checked()
     dialog.get_by_role("button", name="Store 3 pairs").click()
     expect(page.get_by_text("3 pairs with a known answer are stored.")).to_be_visible()
     expect(page.get_by_text("no pairs for practice")).to_be_visible()

@@ -10,8 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.arena_page import wait_ready
 from tests.arenas import StreamingEndpoint, seed, steadily
 from tests.ballot_page import BallotPage, open_ballot
+from tests.drawn import wait_drawn, wait_fits, wait_still
 from tests.server import Server
 from tests.test_answers_page import ALL
 from tests.test_content_page import CASES, write_cases
@@ -49,18 +51,12 @@ def served(
         yield server, study.rater, arena
 
 
-def fits(page: Page) -> bool:
-    """Whether nothing is to be scrolled sideways."""
-    parts = ("document.documentElement", """document.querySelector('[data-testid="stMain"]')""")
-    return all(page.evaluate(f"{part}.scrollWidth <= {part}.clientWidth") for part in parts)
-
-
 def reach(page: Page, bar: str, n: int = 5) -> None:
     """All answers of a bar can be brought into sight and pressed."""
     width = page.viewport_size["width"]  # type: ignore[index]
-    buttons = page.locator(f".{bar} button").all()
-    assert len(buttons) == n
-    for button in buttons:
+    buttons = page.locator(f".{bar} button")
+    expect(buttons).to_have_count(n)
+    for button in buttons.all():
         button.scroll_into_view_if_needed()
         box = button.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
@@ -69,7 +65,7 @@ def reach(page: Page, bar: str, n: int = 5) -> None:
 
 def serious(page: Page) -> dict[str, list[str]]:
     """What axe finds that matters."""
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    wait_still(page)
     return {
         one["id"]: [node["html"][:160] for node in one["nodes"]][:3]
         for one in Axe().run(page).response["violations"]
@@ -81,7 +77,7 @@ def battles(ballot: BallotPage) -> Iterator[str]:
     """Go through all battles by "can't judge", which no lock and no criterion holds up; the name of each."""
     page = ballot.page
     for n in range(1, len(CASES) + 1):
-        page.get_by_text("case ").first.wait_for()
+        ballot.wait_for_battle()
         found = re.search(r"case (\w+)", page.get_by_test_id("stMain").inner_text())
         assert found is not None
         yield found[1]
@@ -94,9 +90,13 @@ def battles(ballot: BallotPage) -> Iterator[str]:
 
 def judged(page: Page) -> None:
     """An arena's prompt answered, and judged."""
-    page.get_by_role("textbox").fill("Why rain?")
+    box = page.get_by_role("textbox")
+    box.wait_for()
+    wait_drawn(page)
+    box.fill("Why rain?")
+    expect(box).to_have_value("Why rain?")
     page.get_by_role("button", name="Ask both").click()
-    page.locator('.st-key-arena-bar [class*="st-key-left-"] button:enabled').wait_for(timeout=60_000)
+    wait_ready(page)
 
 
 @pytest.mark.parametrize("options", [ZOOMED, {"reduced_motion": "reduce"}], ids=["at 200 %", "without motion"])
@@ -110,10 +110,11 @@ def test_rater_pages_fit_and_keep_still(
     page = ballot.page
 
     def look(bar: str = "") -> None:
+        wait_drawn(page)
         if is_still:
             assert page.evaluate(MOVING) == []
         else:
-            assert fits(page)
+            wait_fits(page)
             if bar:
                 reach(page, bar)
 
