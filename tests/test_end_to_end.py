@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.ballot_page import IDLE, BallotPage, open_ballot
+from tests.ballot_page import BallotPage, open_ballot
+from tests.drawn import settle
 from tests.seed import SAMPLES
 from tests.server import Server
 
@@ -67,10 +68,6 @@ def vote_in_turns(ballots: list[BallotPage]) -> None:
 # ------------------------------------------------------------------------------------------------ the pages of staff
 
 
-def settle(page: Page) -> None:
-    page.locator(IDLE).wait_for()
-
-
 def upload_files(page: Page, server: Server, files: Path) -> None:
     """Prompts, then models, then their outputs; each is stored with one click once the page has read it."""
     page.goto(f"{server.base_url}/prompts")
@@ -86,6 +83,8 @@ def upload_files(page: Page, server: Server, files: Path) -> None:
 
 
 def store_file(page: Page, file: Path, button: str) -> None:
+    page.locator('input[type="file"]').first.wait_for(state="attached")
+    settle(page)
     panel = page.get_by_role("tabpanel").filter(visible=True)
     place = panel if panel.count() else page
     place.locator('input[type="file"]').first.set_input_files(file)
@@ -96,13 +95,19 @@ def start_study(page: Page, server: Server) -> None:
     """A study of all models on these prompts, without a dwell time."""
     page.goto(f"{server.base_url}/experiments")
     page.get_by_role("tab", name="New experiment").click()
-    page.get_by_role("textbox", name="Title").fill(TITLE)
-    page.get_by_role("textbox", name="Title").press("Enter")
+    title = page.get_by_role("textbox", name="Title")
+    title.wait_for()
+    settle(page)
+    title.fill(TITLE)
+    title.press("Enter")
+    settle(page)
     page.get_by_text("More", exact=True).click()
     dwell = page.get_by_role("spinbutton", name="Shortest time for a vote, in ms")
     dwell.fill("0")
     dwell.press("Enter")
     settle(page)
+    expect(title).to_have_value(TITLE)
+    expect(dwell).to_have_value("0")
     page.get_by_role("button", name="Save draft").click()
     expect(page.get_by_text("Saved as a draft.")).to_be_visible()
     settle(page)

@@ -11,9 +11,10 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.ballot_page import open_ballot
+from tests.drawn import settle
 from tests.server import Server
 from tests.slow_endpoint import SlowEndpoint
-from tests.test_end_to_end import invite_rater, settle, start_study, store_file
+from tests.test_end_to_end import invite_rater, start_study, store_file
 from tests.test_models_page import enter
 
 N_QUESTIONS = 30

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.services import generations, models
 from app.services.model_drafts import ModelDraft
-from tests.ballot_page import IDLE
+from tests.drawn import settle
 from tests.loopback import endpoint
 from tests.server import Server
 from tests.stored import fresh_database
@@ -153,14 +153,20 @@ XSS = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 ANSWER = f"**Rain** writes {XSS} [on](javascript:document.title=3) the roof."
 
 
-def settle(page: Page) -> None:
-    page.locator(IDLE).wait_for()
+FIRST_WORDS = """() => {
+  const text = document.querySelector('[class*="st-key-answer-"]')?.innerText;
+  return text?.includes("Rain writes") && text;
+}"""
 
 
 def enter(page: Page, label: str, value: str) -> None:
-    page.get_by_role("textbox", name=label, exact=True).fill(value)
-    page.get_by_role("textbox", name=label, exact=True).press("Tab")
+    box = page.get_by_role("textbox", name=label, exact=True)
+    box.wait_for()
+    settle(page)  # a field forgets what was typed before it was quite there
+    box.fill(value)
+    box.press("Tab")
     settle(page)
+    expect(box).to_have_value(value)
 
 
 def test_an_admin_registers_an_endpoint_tries_it_and_sees_the_answer_come(
@@ -195,18 +201,19 @@ def test_an_admin_registers_an_endpoint_tries_it_and_sees_the_answer_come(
         page.get_by_role("button", name="Try it").click()
         page.get_by_role("button", name=f"Allow {good.host}").click()
         answer = page.locator('[class*="st-key-answer-"]')
-        expect(answer).to_contain_text("Rain writes")
-        expect(answer).not_to_contain_text("roof", timeout=1)  # it stands there while the rest is still to come
+        first = page.wait_for_function(FIRST_WORDS).json_value()
+        assert "roof" not in first, "it stands there while the rest is still to come"
         expect(page.get_by_text("loopback-1")).to_be_visible()
         expect(answer).to_contain_text("the roof.")
         expect(answer.locator("strong")).to_have_text("Rain")
-        assert answer.locator("img, script, a[href^=javascript]").count() == 0
+        settle(page)
+        expect(answer.locator("img, script, a[href^=javascript]")).to_have_count(0)
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text(f"{XSS} is registered.")).to_be_visible()
         page.reload()
         page.get_by_role("tab", name="Models").click()
         expect(page.locator(".bo-row-title b").first).to_have_text(XSS)
-        assert page.title() == "Models · Bakeoff"
+        expect(page).to_have_title("Models · Bakeoff")
         assert refusing.keys == good.keys == [f"Bearer {CANARY}"]
     assert not [frame for frame in frames if CANARY in str(frame)]
     assert CANARY not in server.log.read_text()
