@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from app.domain import Role
 from app.services import prompt_sets, vote_files
 from tests.conftest import ROOT
+from tests.drawn import wait_drawn, wait_fits
 from tests.server import Server
 from tests.studies import jsonl, person, study
 from tests.test_leading import vote_on
@@ -230,7 +231,7 @@ def test_a_researcher_reads_battles_in_a_browser_and_a_rater_gets_none_of_it(
     expect(page.get_by_text("Rating", exact=False).first).to_be_visible()
     page.goto(f"{server.base_url}/explore?study={study.key}")
     expect(page.get_by_text("32 battles, page 1 of 2.")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wait_fits(page)
     page.get_by_text("Comments", exact=True).click()
     expect(page.get_by_text("4 comments.")).to_be_visible()
     expect(page.get_by_text("Reasons that raters gave")).to_be_visible()
@@ -239,9 +240,10 @@ def test_a_researcher_reads_battles_in_a_browser_and_a_rater_gets_none_of_it(
     expect(page.get_by_text("The left one is short and right.")).to_be_visible()
     page.get_by_role("link", name="This prompt across all models").click()
     expect(page.get_by_text("Models 1 to", exact=False)).to_be_visible()
+    wait_drawn(page)
     row = page.locator(".st-key-across")
     assert row.evaluate("e => e.scrollWidth > e.clientWidth"), "the row of outputs scrolls by itself"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wait_fits(page)
     names = [row.name for row in server.rows("SELECT name FROM model")]
     assert any(name in page.content() for name in names)
     assert errors == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from app.components import report, report_charts, tiles, trust
 from app.components.axis import ELO, LOGITS
@@ -196,7 +196,7 @@ def test_in_a_browser_it_asks_no_host_fits_a_phone_and_prints(
         assert asked == [to.as_uri()]
         assert complaints == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("figure svg").count() == 2
+        expect(page.locator("figure svg")).to_have_count(2)
     paper = page.pdf(prefer_css_page_size=True)
     assert paper.startswith(b"%PDF")
     assert paper.count(b"/Type /Page\n") in range(1, 6)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
+from tests.drawn import wait_drawn
 from tests.server import Server
 
 INVITE = (
@@ -50,4 +51,5 @@ def test_methods_report_and_hidden_results(
         who.goto(f"{server.base_url}/leaderboard?study={key}")
         expect(who.locator(".bo-verdict h1")).to_have_text("Results are hidden until the study is completed")
         expect(who.locator(".bo-progress")).to_contain_text("5 of 12 planned votes by 1 rater")
+        wait_drawn(who)
         assert "Model 0" not in who.content()
