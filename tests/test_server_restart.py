@@ -7,7 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, expect
 
 from tests.ballot_page import open_ballot
-from tests.drawn import drawn_anew
+from tests.drawn import connected_anew, drawn_anew
 from tests.server import Server
 
 
@@ -47,4 +47,26 @@ def test_f14_a_restart_keeps_the_sign_in_the_pair_and_the_comment_being_typed(
     said = server.rows("SELECT criterion, outcome FROM vote WHERE battle_id = :id", id=before[0])
     assert {row.criterion for row in said} == {"overall", "tone"} and "tie" in {row.outcome for row in said}
     assert {row.n for row in server.rows("SELECT count(*) AS n FROM account")} == {1}  # nobody signed in anew
+    assert ballot.complaints == []
+
+
+def test_f14_an_answer_after_a_restart_is_not_waited_for_in_vain_where_nothing_was_pressed_before(
+    new_server: Callable[..., Server], new_context: Callable[..., BrowserContext]
+) -> None:
+    """The new server never hears of what the page was asked by the old one; the rater gives the answer once more."""
+    server = new_server()
+    [study] = server.seed({"min_dwell_ms": 0, "votes_per_pair": 100, "asks": {"comment": True}})
+    server.start()
+    ballot = open_ballot(new_context(), server, study.rater)
+    ballot.known += ["ERR_CONNECTION", "WebSocket", "server is not responding", "when disconnected from server"]
+    page, first = ballot.page, ballot.battle
+    with connected_anew(page):
+        server.restart()
+    page.keyboard.press("ArrowLeft")
+    said = page.locator(".bo-connection")
+    expect(said).to_contain_text("please give it once more", timeout=60_000)
+    ballot.wait_for_battle()
+    assert ballot.battle == first
+    ballot.press("ArrowLeft")
+    assert [row.act for row in server.rows("SELECT act FROM vote WHERE battle_id = :id", id=first)] == ["vote"]
     assert ballot.complaints == []

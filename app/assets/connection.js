@@ -5,7 +5,9 @@
   window.bakeoffConnection = true;
   const ANSWERS = '.st-key-bar button:is([class*="st-key-left-"] *, [class*="st-key-right-"] *, [class*="st-key-tie-"] *, [class*="st-key-both_bad-"] *, [class*="st-key-skip-"] *)';
   const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
-  const SLOW_MS = 5000, BLIP_MS = 700, TOLD_MS = 6000;
+  const SLOW_MS = 5000, STUCK_MS = 10000, BLIP_MS = 700, TOLD_MS = 6000;
+  const SAVED = "Connected again. Your answer was saved.", KEPT = "bakeoff-saved";
+  const MISSED = "Connected again. Your last answer did not arrive: please give it once more.";
   const app = () => document.querySelector("[data-test-connection-state]");
   const isConnected = () => app()?.dataset.testConnectionState === "CONNECTED";
   const isIdle = () => app()?.dataset.testScriptState === "notRunning";
@@ -27,17 +29,31 @@
   }
 
   // What was answered, until the server has drawn the page for it.
-  let sent = "", slow, wasRunning = false;
+  let sent = "", slow, stuck, wasRunning = false;
   function note() {
+    if (document.documentElement.hasAttribute("data-bo-locked")) return; // nothing was sent
     sent = battle();
     clearTimeout(slow);
+    clearTimeout(stuck);
+    stuck = setTimeout(unstick, STUCK_MS, sent);
     slow = setTimeout(() => {
       if (sent && sent === battle() && isConnected()) say("The server takes its time. Your answer is on its way.", true);
     }, SLOW_MS);
   }
+  // A server that was started again while the page stood idle knows nothing of its buttons: it never draws the page for
+  // them, and says nothing. The page is loaded anew then, which keeps what was typed and chosen.
+  async function unstick(id) {
+    const isSo = () => id && sent === id && battle() === id && isConnected() && !isLost && isIdle();
+    if (!isSo()) return;
+    const said = await isSaved(id).then((saved) => (saved ? SAVED : MISSED), () => "");
+    if (!said || !isSo()) return;
+    sessionStorage.setItem(KEPT, said);
+    location.reload();
+  }
   function settle() {
     sent = "";
     clearTimeout(slow);
+    clearTimeout(stuck);
     if (line?.textContent.startsWith("The server")) say("", false);
   }
   addEventListener("click", (event) => {
@@ -72,21 +88,21 @@
   async function regain() {
     const id = lostWith, wasTold = Boolean(line?.textContent);
     isLost = false;
-    lostWith = sent = "";
+    lostWith = "";
+    if (id) sent = ""; // what was answered since then is on its way
     clearTimeout(timer);
     if (!id) return say(wasTold ? "Connected again." : "", false, TOLD_MS);
     try {
       const saved = await isSaved(id);
       if (isLost) lostWith ||= saved ? "" : id;
       else if (saved) turn(id);
-      else if (battle() === id && !sent) say("Connected again. Your last answer did not arrive: please give it once more.", true, 2 * TOLD_MS);
+      else if (battle() === id && !sent) say(MISSED, true, 2 * TOLD_MS);
       else say("Connected again.", false, TOLD_MS);
     } catch {
       if (!isLost) say("Connected again. My votes shows whether your last answer was saved.", true, 2 * TOLD_MS);
     }
   }
   // The pair that came instead was lost on the way, and nothing sends it once more.
-  const SAVED = "Connected again. Your answer was saved.", KEPT = "bakeoff-saved";
   function turn(id) {
     say(SAVED, false, TOLD_MS);
     setTimeout(() => {
@@ -121,6 +137,6 @@
   say("", false); // a screen reader speaks only of what changes in a place that it knows
   const kept = sessionStorage.getItem(KEPT);
   sessionStorage.removeItem(KEPT);
-  if (kept) setTimeout(() => say(kept, false, TOLD_MS), 100);
+  if (kept) setTimeout(() => say(kept, kept === MISSED, 2 * TOLD_MS), 100);
   look();
 })();

@@ -31,7 +31,8 @@ def show_pairs(found: Balance) -> None:
     most = int(np.argmax(n))
     said = f"Most often a pair has {labels[most]} votes: {counted(int(n[most]), 'pair')} of {len(counts):,}."
     columns = {"place": list(range(len(n))), "votes": labels, "pairs": n.tolist()}
-    spec = _histogram(theme)
+    # Without a domain the browser complains of the moment before it has the numbers.
+    spec = _histogram(theme, int(n.max()))
     st.vega_lite_chart(pa.table(columns), spec, width="stretch", alt=f"Pairs by number of votes. {said}", key="pairs")
     st.html(f'<p class="bo-legend">Pairs of models by the number of votes on them. {escape(said)}</p>')
 
@@ -47,15 +48,16 @@ def _label(low: int, high: int) -> str:
     return f"{low:,}" if high - low == 1 else f"{low:,}–{high - 1:,}"
 
 
-@functools.cache
-def _histogram(theme: str) -> dict[str, Any]:
+@functools.lru_cache(maxsize=64)
+def _histogram(theme: str, most: int) -> dict[str, Any]:
     """Made once, as in ``charts``: Altair takes long for it."""
     import altair as alt  # noqa: PLC0415
     import pandas  # noqa: F401, PLC0415 - Altair fails when another thread is still loading it
 
+    axis = alt.Axis(tickMinStep=1, tickCount=4)
     base = alt.Chart().encode(
         x=alt.X("votes:N", sort=None, title="Votes on the pair", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-        y=alt.Y("pairs:Q", title="Pairs", axis=alt.Axis(tickMinStep=1, tickCount=4)),
+        y=alt.Y("pairs:Q", title="Pairs", stack=None, scale=alt.Scale(domain=[0, most]), axis=axis),
         tooltip=[alt.Tooltip("votes:N", title="Votes"), alt.Tooltip("pairs:Q", title="Pairs", format=",")],
     )
     chart = base.mark_bar(color=_BAR[theme]).properties(height=200)
