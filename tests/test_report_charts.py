@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -152,3 +153,23 @@ def test_on_paper_no_chart_is_cut_by_a_page(new_context: Callable[..., BrowserCo
         assert box is not None and box["height"] < 1000
         assert figures.nth(i).evaluate("it => getComputedStyle(it).breakInside") == "avoid"
     assert page.evaluate("document.documentElement.scrollWidth") <= 688
+
+
+def test_on_paper_numbers_of_the_table_neither_touch_nor_are_cut(
+    shared: Path, new_context: Callable[..., BrowserContext], tmp_path: Path
+) -> None:
+    with (shared / "data" / "llmfao" / "votes.csv").open("rb") as stream:
+        large = vote_files.import_votes(None, stream, title="llmfao").key
+    small = import_votes((("Ash", "Birch", "left", 19), ("Ash", "Birch", "right", 11)))
+    page = new_context(viewport={"width": 688, "height": 1000}).new_page()
+    page.emulate_media(media="print")
+    for key in (large, small):
+        to = tmp_path / f"{key}.html"
+        to.write_text(report.write_report(board_of(key), made_at=NOW), encoding="utf-8")
+        page.goto(to.as_uri())
+        boxes = [one.bounding_box() for one in page.locator(".bo-board th.iv i:visible").all()]
+        places = [(box["x"], box["x"] + box["width"]) for box in boxes if box is not None]
+        assert len(places) > 1
+        assert all(end < start for (_, end), (start, _) in pairwise(places)), key
+        cut = "its => its.filter(it => it.scrollWidth > it.clientWidth).map(it => it.textContent)"
+        assert page.locator(".bo-board :is(td.rank, td.rating, td.win, td.bad, td.votes)").evaluate_all(cut) == []

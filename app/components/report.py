@@ -34,7 +34,7 @@ section { margin-top: 2.25rem; }
 section > h2, .bo-methods h2 { margin: 0 0 0.75rem; font-size: 1.125rem; font-weight: 650; }
 .bo-board th { position: static; background: none; }
 .bo-board tbody tr { break-inside: avoid; }
-.bo-trust { margin-top: 2.25rem; break-inside: avoid; }
+.bo-trust { margin-top: 2.25rem; }
 .bo-trust h2 { margin: 0; }
 .bo-trust dd { margin: 0; }
 figure { margin: 0; overflow-x: auto; break-inside: avoid; }
@@ -60,6 +60,9 @@ footer { margin-top: 2.5rem; padding-top: 0.75rem; border-top: 1px solid #DEDED8
   .bo-board .rating { width: 4.5rem; padding-right: 1.25rem; }
   .bo-board :is(.win, .bad, .votes) { width: 4rem; }
   .bo-board th { font-size: 0.6875rem; }
+  .bo-board th.iv i:nth-child(even) { display: none; } /* the others would touch */
+  .bo-trust { overflow: visible; border: 0; } /* a frame would go on around what a page leaves empty */
+  .bo-trust dl > * { break-inside: avoid; }
   .bo-board :is(th, td), .bo-board td.iv > div { height: 22px; }
   .bo-board td.iv > div { background: none; } /* printers turn its hairlines black */
   .bo-board td.iv i { top: 7px; }
