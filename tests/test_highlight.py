@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components import board_charts, highlight
+from app.components import board_charts, chart_data, highlight
 from app.services import board_file, board_history, experiments, leaderboard, slices, vote_files, vote_store
 from app.services.board_view import View
 from tests.test_leaderboard_controls import import_tagged
@@ -198,9 +198,9 @@ def test_the_course_of_a_model_below_the_first_eight_is_drawn_when_it_is_chosen(
     rows = [(a, b, "left", 3) for i, a in enumerate(names) for b in names[i + 1 :]]
     key = import_votes([*rows, *((b, a, "left", 1) for a, b, _, _ in rows)])
     at = open_page(study=key, chart="Over time")
-    assert set(strengths(at)) == set(names[: board_charts.MOST_LINES])
+    assert set(strengths(at)) == set(names[: chart_data.MOST_LINES])
     chosen = strengths(open_page("Model 11", study=key, chart="Over time"))
-    assert set(chosen) == {*names[: board_charts.MOST_LINES - 1], "Model 11"}
+    assert set(chosen) == {*names[: chart_data.MOST_LINES - 1], "Model 11"}
     assert chosen["Model 11"] == 1.0
 
 
@@ -208,7 +208,7 @@ def test_the_numbers_of_a_chart_have_one_column_under_each_name() -> None:
     key = import_tagged()
     study = vote_store.read(experiments.find_experiment(None, key))
     points = board_history.get_history(study, slices.take(study, slices.Slice()), View())
-    rows = board_charts._course(points, ["Ash", "Birch"], board_charts.SCALES["Logits"])
+    rows = chart_data.list_course(points, ["Ash", "Birch"], board_charts.SCALES["Logits"])
     lines = board_file.write_rows(rows).splitlines()
     assert lines[0] == "model,votes,rating,day"
     assert len(lines) == 1 + 2 * len(points) and {line.count(",") for line in lines} == {3}

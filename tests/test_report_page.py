@@ -43,7 +43,7 @@ def test_methods_report_and_hidden_results(
     report = new_context().new_page()
     report.goto((tmp_path / "report.html").as_uri())
     expect(report.locator(".bo-board")).to_contain_text("Birch")
-    expect(report.locator("figure svg")).to_have_count(2)
+    expect(report.locator("figure svg")).to_have_count(4)
     for role in ("RESEARCHER", "ADMIN"):
         who = new_context().new_page()
         who.goto(server.base_url + server.run("-c", INVITE.format(role)).strip())

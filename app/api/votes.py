@@ -62,7 +62,9 @@ def _write(who: Identity, key: str, wanted: vote_export.Wanted, what: What) -> t
         raise NotFoundError("There is no such experiment.")
     stream = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it was sent
     try:
-        manifest = vote_export.export_votes(who, known[key], cast("BinaryIO", stream), wanted)
+        manifest = vote_export.export_votes(
+            who, known[key], cast("BinaryIO", stream), wanted, tells_ranking=what != "file"
+        )
         stream.seek(0)
         return (_bundled(stream, manifest) if what == "bundle" else stream), manifest
     except BaseException:

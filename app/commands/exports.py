@@ -68,7 +68,7 @@ def export_votes(
     made: list[Manifest] = []
 
     def write(stream: BinaryIO) -> int:
-        made.append(vote_export.export_votes(None, experiment_id, stream, wanted))
+        made.append(vote_export.export_votes(None, experiment_id, stream, wanted, tells_ranking=to is not None))
         return made[0].n_rows
 
     if to is None:

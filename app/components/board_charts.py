@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from app.components import charts, highlight, page_file, progress
+from app.components import chart_data, charts, highlight, page_file, progress
 from app.components.axis import SCALES, Scale
 from app.components.board import counted
+from app.components.chart_data import BATTLES, MATRIX, OVER_TIME, PER_DAY, RATINGS
 from app.services import board_file, board_history, shared_work
 from app.services.board_history import Point
 from app.services.leaderboard import Board
 from app.services.shared_work import Say
 
-MATRIX, RATINGS, BATTLES, OVER_TIME, PER_DAY = "Who beats whom", "Ratings", "Battles", "Over time", "Votes per day"
-MOST_LINES = 8
 # A mark's own label would be its numbers to twelve digits; the table and the words below say them as they are read.
 _CLICKED = {"cursor": "pointer", "aria": False}
 # Okabe and Ito's colours (2008), which stay apart for colour-blind eyes; yellow is left out, since it is lost on paper.
@@ -54,27 +52,12 @@ def show(board: Board, kind: str, *, scale: str, chosen: Sequence[str] = ()) -> 
 
 def _show_ratings(board: Board, scale: Scale, chosen: Sequence[str]) -> None:
     """Points on intervals, the leader on top."""
-    rated = [row for row in board.ranking.models if row.rating is not None and row.n_votes]
-    if not rated:
-        st.caption("This method gives no ratings.")
+    rows = chart_data.list_ratings(board, scale)
+    if not rows:
+        st.caption(chart_data.NO_RATINGS)
         return
-    rows: list[dict[str, Any]] = [
-        {
-            "model": row.model,
-            "rating": scale.of(row.rating),
-            "lower": scale.of(row.rating if row.lower is None else row.lower),
-            "upper": scale.of(row.rating if row.upper is None else row.upper),
-        }
-        for row in rated
-        if row.rating is not None
-    ]
-    first, last = rows[0], rows[-1]
-    percent = f"{board.ranking.confidence * 100:.0f} %"
-    said = (
-        f"{first['model']} has the highest rating, {scale.write(first['rating'])} "
-        f"({percent} interval {scale.write(first['lower'])} to {scale.write(first['upper'])}), "
-        f"{last['model']} the lowest, {scale.write(last['rating'])}."
-    )
+    said = chart_data.say_ratings(board, rows, scale)
+    rows = [{name: row["rating"] if value is None else value for name, value in row.items()} for row in rows]
     of_chosen = " ".join(_say_rating(rows, name, scale) for name in chosen)
     _draw(rows, _ratings_spec(scale), (said, of_chosen), key="ratings", chosen=chosen)
 
@@ -131,24 +114,13 @@ def _show_history(board: Board, scale: str, chosen: Sequence[str]) -> None:
     points = progress.wait_for(shared_work.begin(key, make))
     points = [point for point in points if point.ratings]
     if len(points) < 2:
-        st.caption("There are too few votes yet, or no ratings by this method, to show how they came to be.")
+        st.caption(chart_data.NO_COURSE)
         return
-    leaders = _lines(board, points[-1], chosen)
-    changed = len({max(point.ratings, key=lambda name: point.ratings[name]) for point in points})
-    led = "The same model led at each of them." if changed == 1 else f"{changed} models led at one of them."
-    said = f"The ratings after each of {len(points)} stretches of the votes; early points rest on few and swing. {led}"
-    said += " The form of the outputs is not held equal here." if board.ranking.covariates else ""
-    rows = _course(points, leaders, SCALES[scale])
-    names = _names(points[-1], rows, SCALES[scale])
+    leaders, said = chart_data.list_lines(board, points[-1], chosen), chart_data.say_course(board, points)
+    rows = chart_data.list_course(points, leaders, SCALES[scale])
+    names = chart_data.list_names(points[-1], rows, SCALES[scale])
     of_chosen = " ".join(_say_course(points, name, SCALES[scale]) for name in chosen)
     _draw(rows, _history_spec(leaders, scale), (said, of_chosen), key="history", chosen=chosen, names=names)
-
-
-def _lines(board: Board, last: Point, chosen: Sequence[str]) -> list[str]:
-    """The models that get a line: the first ones, and in the place of the last of these who was chosen below them."""
-    names = [row.model for row in board.ranking.models if row.n_votes]
-    below = [name for name in names[MOST_LINES:] if name in chosen and name in last.ratings]
-    return names[: MOST_LINES - len(below)] + below
 
 
 def _say_course(points: Sequence[Point], name: str, scale: Scale) -> str:
@@ -157,28 +129,6 @@ def _say_course(points: Sequence[Point], name: str, scale: Scale) -> str:
         return f"{name} has no rating here."
     (n_first, first), (n_last, last) = rated[0], rated[-1]
     return f"{name}: {first} after {n_first:,} votes, {last} after {n_last:,}."
-
-
-def _course(points: Sequence[Point], leaders: Sequence[str], scale: Scale) -> list[dict[str, Any]]:
-    """A row for each model at each point."""
-    return [
-        {
-            "model": name,
-            "votes": point.n_votes,
-            "rating": scale.of(point.ratings[name]),
-            "day": point.at.strftime("%Y-%m-%d"),
-        }
-        for point in points
-        for name in leaders
-        if name in point.ratings
-    ]
-
-
-def _names(point: Point, rows: Sequence[Mapping[str, Any]], scale: Scale) -> list[dict[str, Any]]:
-    """A row for the name of each model beside the last point of its line."""
-    drawn = {row["model"] for row in rows}
-    last = {name: scale.of(rating) for name, rating in point.ratings.items() if name in drawn}
-    return [{"model": name, "votes": point.n_votes, "label": place} for name, place in _apart(last, rows).items()]
 
 
 def _history_spec(leaders: Sequence[str], scale: str) -> dict[str, Any]:
@@ -225,15 +175,6 @@ def _history_spec(leaders: Sequence[str], scale: str) -> dict[str, Any]:
     }
 
 
-def _apart(last: Mapping[str, float], rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Where each name stands beside its line's end: in its height, or so far below the one above that both are read."""
-    drawn = [row["rating"] for row in rows]
-    gap, above, places = 0.05 * (max(drawn) - min(drawn)), math.inf, {}
-    for name, rating in sorted(last.items(), key=lambda item: -item[1]):
-        above = places[name] = min(rating, above - gap)
-    return places
-
-
 def _show_days(board: Board, chosen: Sequence[str]) -> None:
     days = [] if board.sliced is None else board_history.count_by_day(board.sliced)
     if not days or board.study is None or board.sliced is None:
@@ -243,11 +184,7 @@ def _show_days(board: Board, chosen: Sequence[str]) -> None:
         places = [board.study.models.index(name) for name in chosen]
         on_chosen = board_history.count_by_day(board.sliced, on=places)
         rows = [{**row, "highlighted": n} for row, (_, n) in zip(rows, on_chosen, strict=True)]
-    most = max(days, key=lambda item: item[1])
-    said = (
-        f"Votes on {len(days):,} {'day' if len(days) == 1 else 'days'} (UTC), "
-        f"{sum(n for _, n in days) / len(days):,.0f} a day on average; most on {most[0].isoformat()}, {most[1]:,}."
-    )
+    said = chart_data.say_days(board, days)
     n = sum(row.get("highlighted", 0) for row in rows)
     of_chosen = f"In full colour: {counted(n, 'vote')} on {' or '.join(chosen)}." if chosen else ""
     _draw(rows, _days_spec(is_split=bool(chosen)), (said, of_chosen), key="days")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
 
-from app.components import highlight
+from app.components import chart_data, highlight
 from app.services.leaderboard import Board
 
 MOST_WITH_NUMBERS = 15
@@ -23,19 +22,10 @@ _INK = {"light": ("#1B1B18", "#FFFFFF"), "dark": ("#ECECEA", "#111113")}
 
 def show_win_matrix(board: Board, chosen: Sequence[str] = ()) -> None:
     """The share of votes that each model won against each other one, in the order of the ranking."""
-    names, columns = _pairs_of(board)
+    names, columns = chart_data.list_pairs(board)
     if not columns["share"]:
         return
-    best = max(
-        (k for k, (i, j) in enumerate(zip(columns["row"], columns["column"], strict=True)) if i != j),
-        key=lambda k: (columns["votes"][k], columns["share"][k]),
-    )
-    winner, other = names[columns["row"][best] - 1], names[columns["column"][best] - 1]
-    share, n = columns["share"][best], columns["votes"][best]
-    said = (
-        f"The pair with the most votes: {winner} won {_percent(share)} of {n:,.0f} votes against {other}, "
-        "a tie counting half."
-    )
+    said = chart_data.say_wins(names, columns)
     legend = (
         "Each cell: the share of votes that the row's model won against the column's. Blue won more, orange lost more, "
         f"empty never met. Columns carry the numbers of the rows. {said}"
@@ -46,27 +36,13 @@ def show_win_matrix(board: Board, chosen: Sequence[str] = ()) -> None:
 
 def show_battle_matrix(board: Board, chosen: Sequence[str] = ()) -> None:
     """The number of votes between each two models, in the order of the ranking."""
-    names, columns = _pairs_of(board)
+    names, columns = chart_data.list_pairs(board)
     if not columns["share"]:
         return
-    pairs = [n for n, i, j in zip(columns["votes"], columns["row"], columns["column"], strict=True) if i < j]
-    n_all = len(names) * (len(names) - 1) // 2
-    said = (
-        f"{len(pairs):,} of {n_all:,} pairs met; of those, from {min(pairs):,.0f} to {max(pairs):,.0f} votes, "
-        f"{sum(pairs) / len(pairs):,.1f} on average."
-    )
+    said = chart_data.say_battles(names, columns)
     legend = f"Each cell: the votes between the row's model and the column's; darker is more, empty never met. {said}"
     _show_matrix(names, columns, "votes", chosen, f"Votes between each two models. {said}")
     highlight.say(legend, _say_battles(names, columns, chosen))
-
-
-def _pairs_of(board: Board) -> tuple[list[str], dict[str, list[Any]]]:
-    names = [model.model for model in board.ranking.models if model.n_votes]
-    met = board.wins + board.wins.T
-    i, j = np.nonzero(met[: len(names), : len(names)])
-    votes, won = met[i, j], board.wins[i, j]
-    columns = {"row": i + 1, "column": j + 1, "share": np.round(won / votes, 4), "won": won, "votes": votes}
-    return names, {name: column.tolist() for name, column in columns.items()}
 
 
 def _say_wins(names: list[str], columns: dict[str, list[Any]], chosen: Sequence[str]) -> str:
@@ -76,7 +52,9 @@ def _say_wins(names: list[str], columns: dict[str, list[Any]], chosen: Sequence[
     if not votes:
         return _say_none(chosen)
     whom = chosen[1] if len(chosen) > 1 else f"{len(met):,} other model{'' if len(met) == 1 else 's'}"
-    return f"{chosen[0]} won {_percent(won / votes)} of {votes:,.0f} votes against {whom}, a tie counting half."
+    return (
+        f"{chosen[0]} won {chart_data.percent(won / votes)} of {votes:,.0f} votes against {whom}, a tie counting half."
+    )
 
 
 def _say_battles(names: list[str], columns: dict[str, list[Any]], chosen: Sequence[str]) -> str:
@@ -87,11 +65,6 @@ def _say_battles(names: list[str], columns: dict[str, list[Any]], chosen: Sequen
     if len(chosen) > 1:
         return f"{votes:,.0f} votes between {chosen[0]} and {chosen[1]}."
     return f"{votes:,.0f} votes on {chosen[0]}, which met {len(met):,} of {len(names) - 1:,} other models."
-
-
-def _percent(share: float) -> str:
-    """As the cell says it: browsers round a half up, Python to the even number."""
-    return f"{math.floor(100 * round(share, 4) + 0.5)} %"
 
 
 def _say_none(chosen: Sequence[str]) -> str:

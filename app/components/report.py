@@ -13,10 +13,11 @@ from pathlib import Path
 
 from app import __version__
 from app.components import board as board_html
-from app.components import methods, report_charts, tiles, trust
+from app.components import chart_data, methods, report_charts, tiles, trust
 from app.components.axis import ELO, SHARE, Scale
 from app.errors import InvalidInputError
 from app.services import board_trust, verdict
+from app.services.board_history import count_by_day, get_history
 from app.services.guesses import Guessed
 from app.services.leaderboard import Board
 from app.services.methods_text import methods_text
@@ -33,7 +34,7 @@ section { margin-top: 2.25rem; }
 section > h2, .bo-methods h2 { margin: 0 0 0.75rem; font-size: 1.125rem; font-weight: 650; }
 .bo-board th { position: static; background: none; }
 .bo-board tbody tr { break-inside: avoid; }
-.bo-trust { margin-top: 2.25rem; break-inside: avoid; }
+.bo-trust { margin-top: 2.25rem; }
 .bo-trust h2 { margin: 0; }
 .bo-trust dd { margin: 0; }
 figure { margin: 0; overflow-x: auto; break-inside: avoid; }
@@ -54,11 +55,14 @@ footer { margin-top: 2.5rem; padding-top: 0.75rem; border-top: 1px solid #DEDED8
   figure svg { max-height: 215mm; }
   .bo-board { font-size: 0.75rem; }
   .bo-board .org { display: none; }
-  .bo-board .rank { width: 3rem; }
-  .bo-board .name { width: 11.5rem; }
+  .bo-board .rank { width: 3.5rem; padding-right: 0.25rem; }
+  .bo-board .name { width: 12.5rem; }
   .bo-board .rating { width: 4.5rem; padding-right: 1.25rem; }
   .bo-board :is(.win, .bad, .votes) { width: 4rem; }
   .bo-board th { font-size: 0.6875rem; }
+  .bo-board th.iv i:nth-child(even) { display: none; } /* the others would touch */
+  .bo-trust { overflow: visible; border: 0; } /* a frame would go on around what a page leaves empty */
+  .bo-trust dl > * { break-inside: avoid; }
   .bo-board :is(th, td), .bo-board td.iv > div { height: 22px; }
   .bo-board td.iv > div { background: none; } /* printers turn its hairlines black */
   .bo-board td.iv i { top: 7px; }
@@ -137,25 +141,64 @@ def _trust(board: Board, guessed: Guessed | None) -> str:
 
 
 def _charts(board: Board, scale: Scale) -> list[str]:
-    percent = f"{board.ranking.confidence * 100:.0f} %"
-    has_intervals = any(row.lower is not None for row in board.ranking.models)
-    about = (
-        f"Points are ratings, lines their {percent} intervals. Whether two models differ is tested by itself; "
-        "intervals that overlap do not say that they are equal."
-        if has_intervals
-        else "Points are ratings; the method gives no intervals."
-    )
-    drawn = (
-        ("Ratings", report_charts.draw_ratings(board, scale), about),
-        (
-            "Who beats whom",
-            report_charts.draw_win_matrix(board),
-            "Each cell: the share of votes that the row's model won against the column's, a tie counting half. Blue "
-            "won more, orange lost more, empty never met. Columns carry the numbers of the rows.",
-        ),
-    )
+    """A section for each of the page's charts, with what it shows in words; words alone where nothing can be drawn."""
+    drawn = [_ratings(board, scale), *_matrices(board), _course(board, scale), _days(board)]
     return [
         f"<section><h2>{title}</h2><figure>{svg}<figcaption>{escape(text)}</figcaption></figure></section>"
         for title, svg, text in drawn
-        if svg
+        if text
     ]
+
+
+def _ratings(board: Board, scale: Scale) -> tuple[str, str, str]:
+    rows = chart_data.list_ratings(board, scale)
+    if not rows:
+        return chart_data.RATINGS, "", chart_data.NO_RATINGS
+    percent = f"{board.ranking.confidence * 100:.0f} %"
+    about = (
+        f"Points are ratings, lines their {percent} intervals. Whether two models differ is tested by itself; "
+        "intervals that overlap do not say that they are equal."
+        if any(row["lower"] is not None for row in rows)
+        else "Points are ratings; the method gives no intervals."
+    )
+    said = chart_data.say_ratings(board, rows, scale)
+    return chart_data.RATINGS, report_charts.draw_ratings(board, scale, said), f"{about} {said}"
+
+
+def _matrices(board: Board) -> list[tuple[str, str, str]]:
+    names, columns = chart_data.list_pairs(board)
+    if not columns["share"]:
+        return []
+    wins, battles = chart_data.say_wins(names, columns), chart_data.say_battles(names, columns)
+    return [
+        (
+            chart_data.MATRIX,
+            report_charts.draw_win_matrix(board, wins),
+            "Each cell: the share of votes that the row's model won against the column's. Blue won more, orange lost "
+            f"more, empty never met. Columns carry the numbers of the rows. {wins}",
+        ),
+        (
+            chart_data.BATTLES,
+            report_charts.draw_battle_matrix(board, battles),
+            "Each cell: the votes between the row's model and the column's; darker is more, empty never met. "
+            f"{battles}",
+        ),
+    ]
+
+
+def _course(board: Board, scale: Scale) -> tuple[str, str, str]:
+    if board.study is None or board.sliced is None:
+        return chart_data.OVER_TIME, "", ""
+    points = [point for point in get_history(board.study, board.sliced, board.view) if point.ratings]
+    if len(points) < 2:
+        return chart_data.OVER_TIME, "", chart_data.NO_COURSE
+    said = chart_data.say_course(board, points)
+    n, n_lines = len(points[-1].ratings), len(chart_data.list_lines(board, points[-1]))
+    of = f"The first {n_lines} of {n} models. " if n > n_lines else ""
+    return chart_data.OVER_TIME, report_charts.draw_course(board, points, scale, said), f"{of}{said}"
+
+
+def _days(board: Board) -> tuple[str, str, str]:
+    days = [] if board.sliced is None else count_by_day(board.sliced)
+    said = chart_data.say_days(board, days) if days else ""
+    return chart_data.PER_DAY, report_charts.draw_days(days, said), said

@@ -12,6 +12,7 @@ import numpy as np
 from app.domain import Ranking
 from app.errors import RankingError
 from app.services.board_view import View, find_method
+from app.services.computed import Computed
 from app.services.ranking_options import can_fit_position
 from app.services.shared_work import Say
 from app.services.slices import Sliced
@@ -31,14 +32,21 @@ class Point:
     ratings: Mapping[str, float]
 
 
+_histories: Computed[list[Point]] = Computed()
+
+
 def get_history(
     study: StudyVotes, sliced: Sliced, view: View, *, say: Say = lambda _share, _doing: None
 ) -> list[Point]:
     """The board after each of up to 20 equal shares of the votes, in the order of their casting.
 
     The same method on fewer votes; where it has no answer yet there is no point. Early points rest on few votes and
-    swing for that reason alone.
+    swing for that reason alone. The same asked again is not computed again.
     """
+    return _histories.get(study, (view, sliced.left_out), lambda: _rank_stretches(study, sliced, view, say))
+
+
+def _rank_stretches(study: StudyVotes, sliced: Sliced, view: View, say: Say) -> list[Point]:
     votes = sliced.votes.answered().in_order()
     n_points = min(MOST_POINTS, len(votes) // FEWEST_PER_POINT)
     method = find_method(view.method)

@@ -28,6 +28,7 @@ class Manifest:
     """What is known of an export; ``n_rows`` are rows of the file, which may each stand for several votes.
 
     ``left_out`` counts votes by a key of ``REASONS``, ``wanted`` is the filter, ``not_carried`` is what no row can say.
+    ``methods`` tells how the votes were gathered, ``ranking_methods`` how the study's usual board ranks by them.
     """
 
     file_format: str
@@ -42,6 +43,7 @@ class Manifest:
     app_version: str
     made_at: str
     methods: str
+    ranking_methods: str
     is_simulated: bool
     files: tuple[FileFacts, ...] = field(default=())
 

@@ -13,7 +13,7 @@ from app.domain import Identity, Role, utc_now
 from app.errors import InvalidInputError
 from app.file_rows import Card
 from app.formats._judged import Carries, Unit
-from app.services import hidden_results
+from app.services import export_methods, hidden_results
 from app.services.export_manifest import Hashing, Manifest, methods_text
 from app.services.export_rows import Filter, Reading, told_apart
 from app.services.garbage import collected_rarely
@@ -143,12 +143,11 @@ def export_votes(
     stream: BinaryIO,
     wanted: Wanted | None = None,
     *,
-    methods: str | None = None,
+    tells_ranking: bool = True,
 ) -> Manifest:
     """Write the votes of a study in constant memory and as they stand at one moment; what the file then is.
 
-    Raters appear under a pseudonym. ``methods`` is the text on how the votes were gathered and ranked; without it the
-    manifest tells the design.
+    Raters appear under a pseudonym. Whoever drops the manifest needs no ranking computed for it (``tells_ranking``).
     """
     require(actor, Role.RESEARCHER)
     hidden_results.check_export(actor, experiment_id)
@@ -157,7 +156,7 @@ def export_votes(
         experiment = experiments.get_experiment(session, experiment_id=experiment_id)
         plugin, chosen = find_filter(session, experiment, wanted)
         arms = experiments.list_arms(session, experiment_id=experiment_id)
-        methods = methods or methods_text(experiment, len(arms))
+        methods = methods_text(experiment, len(arms))
         reading, out = Reading(session, experiment, chosen), Hashing(stream)
         card = _card(experiment, arms, methods) if wanted.file_format == "dataset" else None
         rows = reading.own() if chosen.is_own else reading.judged()
@@ -183,6 +182,7 @@ def export_votes(
         app_version=__version__,
         made_at=utc_now().isoformat(timespec="seconds").replace("+00:00", "Z"),
         methods=methods,
+        ranking_methods=export_methods.describe_ranking(actor, experiment_id) if tells_ranking else "",
         is_simulated=bool(experiment.is_simulated),
         files=(out.facts(f"{experiment.key}-{wanted.file_format}{ending}"),),
     )
