@@ -58,7 +58,7 @@ def test_f14_an_answer_after_a_restart_is_not_waited_for_in_vain_where_nothing_w
     [study] = server.seed({"min_dwell_ms": 0, "votes_per_pair": 100, "asks": {"comment": True}})
     server.start()
     ballot = open_ballot(new_context(), server, study.rater)
-    ballot.known += ["ERR_CONNECTION", "WebSocket", "server is not responding", "when disconnected from server"]
+    ballot.known += ["ERR_CON", "WebSocket", "server is not responding", "when disconnected from server"]
     page, first = ballot.page, ballot.battle
     with connected_anew(page):
         server.restart()
