@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from app.discovery import find_plugins
 from app.domain import Role
 from tests.ballot_page import BallotPage, acts, open_ballot
-from tests.drawn import drawn_anew, wait_drawn, wait_fits
+from tests.drawn import drawn_anew, until, wait_drawn, wait_fits
 from tests.server import Server, Study
 
 # Where a test votes in the strict study it waits first; a busy machine stalls for less than that.
@@ -133,6 +133,27 @@ def test_every_key_answers_the_battle_on_the_screen(ballot: BallotPage) -> None:
     expected.append((ballot.battle, "skip", None))
     ballot.press("s")
     assert acts(ballot.server, expected[0][0]) == expected
+
+
+PRESS_AT_ONCE = """() => {
+  const bar = () => document.querySelector(`.st-key-bar [class*="st-key-tie-"]`)?.className.match(/st-key-tie-\\S+/)[0];
+  const first = bar(), observer = new MutationObserver(() => {
+    if (!bar() || bar() === first || !document.querySelector(".st-key-bar button:enabled")) return;
+    observer.disconnect();
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowUp", keyCode: 38, bubbles: true }));
+    document.body.dispatchEvent(new KeyboardEvent("keyup", { key: "ArrowUp", keyCode: 38, bubbles: true }));
+  });
+  observer.observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def test_a_key_pressed_the_moment_the_bar_is_there_is_not_lost(ballot: BallotPage) -> None:
+    """Streamlit takes up the shortcuts of new buttons only after it has painted them."""
+    first = ballot.battle
+    ballot.page.evaluate(PRESS_AT_ONCE)
+    ballot.page.keyboard.press("ArrowLeft")
+    until(ballot.page, lambda: len(acts(ballot.server, first)) == 2)
+    assert [answer for *_, answer in acts(ballot.server, first)] == ["left", "tie"]
 
 
 def test_the_next_battle_stands_at_its_top(ballot: BallotPage) -> None:

@@ -1,28 +1,33 @@
 // What Streamlit's shortcuts lack: a second key for each answer, "?", no votes from a key held down or behind a
-// dialog, and every new battle at the top of the page. Without this file the buttons and the arrow keys still work.
+// dialog, no press lost while they are set up anew for what was just drawn, and every new battle at the top of the
+// page. Without this file the buttons and the arrow keys still work.
 (() => {
   if (window.bakeoff) return;
   window.bakeoff = true;
-  const acts = { a: "left-", d: "right-", t: "tie-", x: "both_bad-", s: "skip-", u: "undo", w: "say-why", "?": "guidelines" };
-  const arrows = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
-  const guarded = new Set([...arrows, "1", "2", "3", "4", ...Object.keys(acts)]);
+  const arrows = { ArrowLeft: "left-", ArrowRight: "right-", ArrowUp: "tie-", ArrowDown: "both_bad-" };
+  const acts = { ...arrows, a: "left-", d: "right-", t: "tie-", x: "both_bad-", s: "skip-", u: "undo", w: "say-why", "?": "guidelines" };
+  const guarded = new Set(["1", "2", "3", "4", ...Object.keys(acts)]);
   const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
   addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (!guarded.has(key) || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (!document.querySelector(":is(.st-key-bar, .st-key-arena-bar)")) return;
+    const isArrow = key in arrows; // with Shift it selects, and a picture or a player has its own use for it
+    if (isArrow && (event.shiftKey || event.target.closest?.(".bo-look, audio, video"))) return;
     if (event.repeat || document.querySelector('[role="dialog"]')) {
       event.stopImmediatePropagation();
       if (event.repeat) event.preventDefault();
       return;
     }
     const group = event.target.closest?.('[role="radiogroup"], [role="group"], [role="toolbar"]');
-    if (arrows.includes(key) && group?.closest(ROWS)) return step(event, group); // moves within the row, votes for nothing
+    if (isArrow && group?.closest(ROWS)) return step(event, group); // moves within the row, votes for nothing
     if ("1234".includes(key)) return choose(event, Number(key));
     if (!(key in acts)) return;
+    const button = document.querySelector(`:is(.st-key-bar, .st-key-arena-bar, .st-key-tools, .st-key-strip) [class*="st-key-${acts[key]}"] button:enabled`);
+    if (isArrow && !button) return; // it scrolls
     event.stopImmediatePropagation();
     event.preventDefault();
-    document.querySelector(`:is(.st-key-bar, .st-key-arena-bar, .st-key-tools, .st-key-strip) [class*="st-key-${acts[key]}"] button:enabled`)?.click();
+    button?.click();
   }, true);
 
   // The second press of a double click, and Enter or Space held down, would answer the next pair, which nobody has read.

@@ -4,7 +4,6 @@
   if (window.bakeoffConnection) return;
   window.bakeoffConnection = true;
   const ANSWERS = '.st-key-bar button:is([class*="st-key-left-"] *, [class*="st-key-right-"] *, [class*="st-key-tie-"] *, [class*="st-key-both_bad-"] *, [class*="st-key-skip-"] *)';
-  const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
   const SLOW_MS = 5000, STUCK_MS = 10000, BLIP_MS = 700, TOLD_MS = 6000;
   const SAVED = "Connected again. Your answer was saved.", KEPT = "bakeoff-saved";
   const MISSED = "Connected again. Your last answer did not arrive: please give it once more.";
@@ -58,11 +57,6 @@
   }
   addEventListener("click", (event) => {
     if (event.target.closest?.(ANSWERS)?.matches(":enabled")) note();
-  }, true);
-  addEventListener("keydown", (event) => {
-    if (!KEYS.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || !battle()) return;
-    if (event.target.closest?.("input, textarea, select, [contenteditable=true]") || !isConnected()) return;
-    note();
   }, true);
 
   let wasConnected = false, isLost = false, lostWith = "", watch;
