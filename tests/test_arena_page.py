@@ -267,6 +267,9 @@ def test_reload_second_tab_and_a_killed_server_show_the_same_conversation(
     with connected_anew(rater.page):
         arena_.server.restart()
     wait_ready(rater.page)
+    rater.page.evaluate("document.activeElement?.blur()")
+    rater.page.keyboard.press("ArrowRight")  # the new server has never heard of this button
+    expect(rater.page.locator(".bo-connection")).to_contain_text("did not arrive: please give it once more")
     expect(rater.page.get_by_role("textbox")).to_have_value("typed and not sent yet")
     assert rater.sides() == texts
     rater.page.reload()

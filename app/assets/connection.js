@@ -54,10 +54,28 @@
     clearTimeout(slow);
     clearTimeout(stuck);
     if (line?.textContent.startsWith("The server")) say("", false);
+    checkRound();
   }
   addEventListener("click", (event) => {
     if (event.target.closest?.(ANSWERS)?.matches(":enabled")) note();
   }, true);
+
+  // An arena isn't loaded anew, which would lose what is typed. After such a restart, the first press has it drawn, and
+  // nothing more.
+  const ROUND = '.st-key-arena-bar [class*="st-key-left-"]';
+  const round = () => /st-key-left-(\S+)/.exec(document.querySelector(`${ROUND}:has(button:enabled)`)?.className)?.[1];
+  let judged = "";
+  addEventListener("click", (event) => {
+    if (event.target.closest?.(".st-key-arena-bar button:enabled")) judged = round();
+  }, true);
+  async function checkRound() {
+    const id = judged, isRefused = () => [...document.querySelectorAll('[role="alert"]')].some((one) => one.innerText);
+    const isSo = () => isConnected() && isIdle() && id === round() && !isRefused();
+    judged = "";
+    if (!id || !isSo()) return;
+    const saved = await isSaved(id).catch(() => true);
+    if (!saved && !judged && isSo()) say(MISSED, true, 2 * TOLD_MS);
+  }
 
   let wasConnected = false, isLost = false, lostWith = "", watch;
   function lose() {
@@ -85,7 +103,10 @@
     lostWith = "";
     if (id) sent = ""; // what was answered since then is on its way
     clearTimeout(timer);
-    if (!id) return say(wasTold ? "Connected again." : "", false, TOLD_MS);
+    if (!id) {
+      say(wasTold ? "Connected again." : "", false, TOLD_MS);
+      return checkRound();
+    }
     try {
       const saved = await isSaved(id);
       if (isLost) lostWith ||= saved ? "" : id;
