@@ -284,8 +284,20 @@
   const disarm = () => { // an address that carries a page of its own leads nowhere
     for (const link of document.querySelectorAll(`:is(.stVerticalBlock:not(.st-key-foot):has(> * > :is(.st-key-bar, .st-key-foot)), ${ARENA}, ${ASKED}) a[href^="data:" i]`)) link.removeAttribute("href");
   };
+  // Explore's boxes scroll, so keys must reach them.
+  const SEEN = ':is([class*="st-key-seen-side-"], [class*="st-key-across-"])';
+  const openBoxes = () => {
+    for (const box of document.querySelectorAll(SEEN)) {
+      const name = [...box.querySelectorAll(".bo-seen-side p:first-child > *")].map((one) => one.textContent).join(" ");
+      if (box.tabIndex === 0 && box.getAttribute("aria-label") === name) continue;
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", name);
+    }
+  };
   const update = () => {
     disarm();
+    openBoxes();
     const now = token(), shown = now ? cells() : null;
     const button = document.querySelector(".bo-switch");
     if (button && button.getAttribute("aria-pressed") !== String(isPlain)) button.setAttribute("aria-pressed", String(isPlain));
