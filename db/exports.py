@@ -28,6 +28,7 @@ from sqlmodel import Session
 
 from app.domain import Act, Purpose
 from db import participation
+from db.prompts import NAMES_ONLY
 from db.tables import Account, Battle, Generation, Gold, KeptVote, Model, Pair, Prompt, PromptSet, Vote, tables_of
 from db.votes import COUNTED
 
@@ -62,7 +63,7 @@ def _raw(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def list_names(session: Session, *, experiment_id: UUID) -> Names:
-    """The models of every pair, all models, all prompt sets."""
+    """The models of every pair, all models, all prompt sets that have texts."""
     of_pairs = select(_raw(pair.c.id), _raw(pair.c.model_a_id), _raw(pair.c.model_b_id))
     return Names(
         {id_: (a, b) for id_, a, b in session.execute(of_pairs.where(pair.c.experiment_id == experiment_id))},
@@ -73,7 +74,9 @@ def list_names(session: Session, *, experiment_id: UUID) -> Names:
         {
             id_: (name, version)
             for id_, name, version in session.execute(
-                select(_raw(prompt_set.c.id), prompt_set.c.name, prompt_set.c.version)
+                select(_raw(prompt_set.c.id), prompt_set.c.name, prompt_set.c.version).where(
+                    prompt_set.c.content_hash != NAMES_ONLY
+                )
             )
         },
     )

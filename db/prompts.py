@@ -17,6 +17,7 @@ from db.columns import new_id
 from db.tables import Experiment, Prompt, PromptSet, tables_of
 
 experiment, prompt, prompt_set = tables_of(Experiment, Prompt, PromptSet)
+NAMES_ONLY = ""  # the content hash of what has none
 _AT_ONCE = 2_000  # rows in one statement
 _CONTENT = (
     prompt.c.id,
@@ -36,6 +37,14 @@ def add_prompt_set(session: Session, *, name: str, version: int, content_hash: s
     session.add(row)
     session.flush()
     return row
+
+
+def add_names_only(session: Session, *, name: str, now: datetime) -> UUID:
+    """Store a prompt set, still empty, whose prompts have names and no texts; no list of sets has it."""
+    row = PromptSet(name=name, content_hash=NAMES_ONLY, created_at=now, frozen_at=now, archived_at=now)
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def add_prompts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -93,7 +102,10 @@ def get_prompt_set(session: Session, *, prompt_set_id: UUID) -> PromptSet:
 
 
 def list_prompt_sets(session: Session) -> list[Row[Any]]:
-    """All prompt sets with their sizes, newest first; without those that hold what an arena's raters asked."""
+    """All prompt sets with their sizes, newest first.
+
+    Without those that hold what an arena's raters asked, and those that have names alone.
+    """
     of_arena = select(experiment.c.prompt_set_id).where(
         experiment.c.kind == Kind.ARENA, experiment.c.prompt_set_id.is_not(None)
     )
@@ -109,7 +121,7 @@ def list_prompt_sets(session: Session) -> list[Row[Any]]:
                 func.count(prompt.c.id).label("n_prompts"),
             )
             .select_from(prompt_set.outerjoin(prompt, prompt.c.prompt_set_id == prompt_set.c.id))
-            .where(prompt_set.c.id.not_in(of_arena))
+            .where(prompt_set.c.id.not_in(of_arena), prompt_set.c.content_hash != NAMES_ONLY)
             .group_by(prompt_set.c.id)
             .order_by(prompt_set.c.id.desc())
         )

@@ -14,7 +14,7 @@ from app.domain import Answer, Purpose
 from app.services.explore_battles import SeenBattle, Side
 from app.study import OVERALL
 
-NO_PROMPT = "The prompt isn't stored: these votes came from a file that doesn't name it."
+NO_PROMPT = "The prompt isn't stored: these votes came from a file that doesn't tell it."
 NO_OUTPUT = "This output isn't stored. Votes that come from a file carry none; an admin can add outputs under Models."
 _PURPOSES = {Purpose.REPEAT: "planned repeat", Purpose.GOLD: "attention check", Purpose.CALIBRATION: "calibration"}
 

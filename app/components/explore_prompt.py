@@ -12,7 +12,7 @@ import streamlit as st
 from app.components import content, note, session
 from app.components.axis import ELO, SHARE
 from app.components.board import counted
-from app.components.explore_battles import NO_OUTPUT, link
+from app.components.explore_battles import NO_OUTPUT, NO_PROMPT, link
 from app.services.explore_prompts import OnPrompt, PromptAcrossModels
 from app.services.withdrawing import LONGEST_REASON
 
@@ -46,7 +46,10 @@ def show(found: PromptAcrossModels, *, study: str, page: int, acts: Acts | None)
         f"{link('All prompts', study=study, view='Prompts')}</div></div>"
     )
     with st.container(key=f"seen-prompt-{found.id}"):
-        content.show_prompt(found.screen)
+        if found.screen.prompt:
+            content.show_prompt(found.screen)
+        else:
+            st.html(f'<p class="bo-missing">{NO_PROMPT}</p>')
     if not found.models:
         st.html('<div class="bo-empty">No model has an output or a vote on this prompt.</div>')
         return

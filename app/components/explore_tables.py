@@ -48,7 +48,7 @@ def _split_row(cell: SplitCell, models: Sequence[str], text: PromptText | None, 
     parts = zip(_KINDS, (won_a, ties, bad, won_b), strict=True)
     bar = "".join(f'<i class="{kind}" style="width:{100 * count / n:.2f}%"></i>' for kind, count in parts if count)
     in_words = f"{model_a} {won_a}, tie {ties}, both bad {bad}, {model_b} {won_b}"
-    prompt = text.text if text else ""
+    prompt = (text.text or f"Prompt {text.name}") if text else ""
     query = {"study": study, "model": model_a, "against": model_b}
     most = f"{cell.against} of {n} votes are against the most frequent answer"
     to_votes = link("Its votes", **query, **({"prompt": text.id.hex} if text else {}))
@@ -112,7 +112,8 @@ def write_reasons(found: Reasons) -> str:
 def show_prompts(prompts: Sequence[JudgedPrompt], ids: Sequence[str], *, study: str) -> None:
     """The prompts of a study, those with most votes first."""
     body = "".join(
-        f'<tr role="row"><td class="name" role="cell"><p>{escape(one.text)}</p><div><span class="bo-row-facts">'
+        f'<tr role="row"><td class="name" role="cell"><p>{escape(one.text or f"Prompt {one.name}")}</p>'
+        '<div><span class="bo-row-facts">'
         + escape(" · ".join([one.name, *(f"{name}: {value}" for name, value in one.tags.items())]))
         + f"</span>{link('Across all models', study=study, view='Prompts', prompt=ids[one.number])}</div></td>"
         f'<td class="num" role="cell" data-label="Votes">{one.n_votes:,}</td>'

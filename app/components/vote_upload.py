@@ -43,7 +43,7 @@ def show(
     prompt_set_id = st.selectbox(
         "Prompt set that the rows refer to",
         [None, *names],
-        format_func=lambda id_: names[id_] if id_ else "None: the file's prompts are left aside",
+        format_func=lambda id_: names[id_] if id_ else "None: of the file's prompts only the names are kept",
         key=_key("prompts"),
     )
     found = upload.show(

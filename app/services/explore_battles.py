@@ -140,7 +140,7 @@ class _Context:
             id=row.id,
             screen=blind(row.id, content, {"shows": self.shows, "flow": {"must_play": False}}),
             sides=(side_a, side_b) if is_a_left else (side_b, side_a),
-            has_prompt=row.messages is not None,
+            has_prompt=bool(content.prompt),
             has_sides=has_sides,
             prompt_id=row.prompt_id,
             prompt_name=row.external_id or "",

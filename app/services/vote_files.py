@@ -19,6 +19,7 @@ from app.services.experiments import free_key, slug
 from app.services.garbage import collected_rarely
 from app.services.sign_in import actor_id, require
 from app.services.typed_text import checked_name
+from app.services.vote_prompts import name_prompts
 from app.services.vote_rows import MOST_PREVIEWED, Hashed, VotesPreview, read_votes
 from app.services.vote_storing import Outputs, Target, check_totals, find_outputs, store_rows
 from app.study import OVERALL, Asks, Criterion, to_json
@@ -171,7 +172,10 @@ def _store_study(actor: Identity | None, found: VoteColumns, study: _Study) -> V
             outputs = find_outputs(
                 session, found, prompt_set_id=study.prompt_set_id, prompt_ids=study.prompt_ids, model_ids=model_ids
             )
-        target = Target(experiment.id, model_ids, study.prompt_ids, now, study.is_simulated, outputs)
+        prompt_ids = study.prompt_ids
+        if study.prompt_set_id is None:
+            prompt_ids = name_prompts(session, found.prompts, study=experiment.key, now=now)
+        target = Target(experiment.id, model_ids, prompt_ids, now, study.is_simulated, outputs)
         store_rows(session, found, target)
         n_told = 0 if outputs is None else outputs.count_told(found)
         details = {"n_votes": n_votes, "n_models": len(model_ids), "n_raters": n_raters}
