@@ -226,13 +226,39 @@ def stream_generations(session: Session, *, prompt_set_id: UUID, with_flagged: b
         yield from rows
 
 
+def list_taken_out(session: Session, *, experiment_id: UUID, prompt_set_id: UUID) -> list[UUID]:
+    """The outputs of an experiment's models for this set that raters could be shown once, and no longer."""
+    return list(
+        session.execute(
+            select(generation.c.id)
+            .select_from(
+                generation.join(prompt, generation.c.prompt_id == prompt.c.id).join(
+                    arm, arm.c.model_id == generation.c.model_id
+                )
+            )
+            .where(
+                arm.c.experiment_id == experiment_id,
+                prompt.c.prompt_set_id == prompt_set_id,
+                generation.c.ready_at.is_not(None),
+                generation.c.status != GenerationStatus.OK,
+            )
+        ).scalars()
+    )
+
+
 def list_usable(
-    session: Session, *, experiment_id: UUID, prompt_set_id: UUID, until: datetime | None
+    session: Session,
+    *,
+    experiment_id: UUID,
+    prompt_set_id: UUID,
+    until: datetime | None,
+    left_out: Collection[str] = (),
 ) -> list[Row[Any]]:
     """Rows (model_id, prompt_id, id) of the generations that an experiment may show, one setting of each model.
 
-    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design. What was ready then
-    and was taken out since helps to choose the setting, which stays the same, and is then left out.
+    ``until`` is the start of the experiment: what became ready later doesn't join a frozen design, and neither does
+    what is in ``left_out``, the experiment's own. What was ready then and was taken out since helps to choose the
+    setting, which stays the same, and is then passed over.
     """
     is_ok = generation.c.status == GenerationStatus.OK
     can_count = is_ok if until is None else generation.c.ready_at <= until
@@ -252,7 +278,8 @@ def list_usable(
         )
         .order_by(generation.c.id)
     )
-    return [row for row in of_one_setting(list(rows)) if row.status == GenerationStatus.OK]
+    own = [row for row in rows if row.id.hex not in left_out]
+    return [row for row in of_one_setting(own) if row.status == GenerationStatus.OK]
 
 
 def of_one_setting(rows: Sequence[Row[Any]]) -> list[Row[Any]]:

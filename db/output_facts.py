@@ -76,8 +76,9 @@ def list_forms(session: Session, *, prompt_set_id: UUID) -> list[tuple[Any, ...]
     statement = text(
         f"SELECT {digits('model_id')} AS model_id, {digits('prompt_id')} AS prompt_id, {means} FROM ("  # noqa: S608 - no value of anybody's stands in it
         f"SELECT g.model_id, g.prompt_id, {sums} FROM generation g JOIN prompt q ON g.prompt_id = q.id "
-        "WHERE q.prompt_set_id = :prompt_set AND g.status IN (:ok, :withdrawn)) AS counted GROUP BY model_id, prompt_id"
+        "WHERE q.prompt_set_id = :prompt_set AND (g.status = :ok OR g.ready_at IS NOT NULL)) AS counted "
+        "GROUP BY model_id, prompt_id"
     )
     wanted = prompt_set_id.hex if is_sqlite else prompt_set_id
-    rows = session.execute(statement, {"prompt_set": wanted} | dict(zip(("ok", "withdrawn"), JUDGED, strict=True)))
+    rows = session.execute(statement, {"prompt_set": wanted, "ok": JUDGED})
     return [tuple(row) for row in rows]

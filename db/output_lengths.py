@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from sqlalchemy import Float, String, and_, cast, func, select, text, type_coerce
+from sqlalchemy import Float, String, and_, cast, func, or_, select, text, type_coerce
 from sqlmodel import Session
 
 from app.domain import GenerationStatus
@@ -15,8 +15,8 @@ from db.tables import Arm, tables_of
 
 arm, generation = tables_of(Arm, Generation)
 BATCH = 500
-# The votes on what was withdrawn since are kept, and so is what they are explained by.
-JUDGED = (GenerationStatus.OK.value, GenerationStatus.WITHDRAWN.value)
+# The votes on what was taken out since are kept, and so is what they are explained by.
+JUDGED = GenerationStatus.OK.value
 # Of all turns of an output, in characters as Unicode counts them; media has none.
 _LENGTH = {
     "sqlite": "(SELECT COALESCE(SUM(LENGTH(json_extract(part.value, '$.text'))), 0) "
@@ -41,7 +41,7 @@ def list_lengths(
             )
             .where(
                 generation.c.prompt_id.in_(prompt_ids[at : at + BATCH]),
-                type_coerce(generation.c.status, String).in_(JUDGED),
+                or_(type_coerce(generation.c.status, String) == JUDGED, generation.c.ready_at.is_not(None)),
             )
             .group_by(generation.c.prompt_id, generation.c.model_id)
         )

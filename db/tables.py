@@ -25,7 +25,7 @@ from app.domain import (
     Role,
 )
 from app.study import Ending, SkipReason, Strength
-from db.columns import Table, UtcDateTime, enum_type
+from db.columns import Table, UtcDateTime, enum_type, json_list
 from db.content_tables import (
     AllowedAddress,
     Generation,
@@ -147,6 +147,8 @@ class Experiment(Table, table=True):
     stop_reason: str = Field(default="", sa_type=Text)
     # How often a withdrawn output was put back into it: a server that read its design before then reads it anew.
     n_put_back: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # The outputs, as hex digits, that were out when it started: put back, they are for studies that have shown them.
+    left_out: list[str] = Field(default_factory=list, sa_column=json_list())
 
 
 class Arm(Table, table=True):

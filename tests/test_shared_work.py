@@ -63,3 +63,25 @@ def test_work_that_nobody_waits_for_any_more_ends_and_one_left_for_a_moment_goes
         work.result()
     again = shared_work.begin("key", make)
     assert again is not work and again.is_done(within=5) and again.result() == 7
+
+
+def test_what_is_not_kept_and_nobody_waits_for_any_more_is_let_go_when_it_is_done() -> None:
+    may_end, before = threading.Event(), len(shared_work._kept)
+    work = shared_work.begin("votes", lambda _: may_end.wait(5), is_kept=False, goes_on=True)
+    shared_work.leave(work)
+    may_end.set()
+    assert work.is_done(within=5)
+    deadline = time.monotonic() + 5
+    while len(shared_work._kept) > before and time.monotonic() < deadline:
+        time.sleep(0.01)  # those who wait are told before anybody is called back
+    assert len(shared_work._kept) == before
+
+
+def test_what_is_given_up_before_it_began_is_let_go() -> None:
+    may_end = threading.Event()
+    busy = [shared_work.begin(f"busy {i}", lambda _: may_end.wait(5)) for i in range(shared_work.N_THREADS)]
+    work = shared_work.begin("late", lambda _: 7, is_kept=False)
+    shared_work.leave(work)
+    assert work not in shared_work._kept.values()
+    may_end.set()
+    assert all(one.is_done(within=5) for one in busy)

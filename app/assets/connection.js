@@ -45,6 +45,7 @@
     const isSo = () => id && sent === id && battle() === id && isConnected() && !isLost && isIdle();
     if (!isSo()) return;
     const said = await isSaved(id).then((saved) => (saved ? SAVED : MISSED), () => "");
+    if (!said && isSo()) stuck = setTimeout(unstick, STUCK_MS, id);
     if (!said || !isSo()) return;
     sessionStorage.setItem(KEPT, said);
     location.reload();

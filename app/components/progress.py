@@ -14,8 +14,9 @@ _AT_ONCE_S, _LOOK_EVERY_S = 0.3, 0.15
 
 
 def wait_for(work: Work[T]) -> T:
-    """The result; whoever chooses something else meanwhile is served at once, and the work goes on for others.
+    """The result; whoever chooses something else meanwhile is served at once.
 
+    The work then goes on for whoever else waits for it, and ends a few seconds later where nobody does.
     The bar's place is there in every run: else what follows would move in one that takes longer, the browser would
     make it anew, and whoever was typing in it would lose their place.
     """

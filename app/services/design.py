@@ -79,6 +79,7 @@ def _load(database_url: str, experiment_id: UUID, _n_put_back: int) -> Design:
             experiment_id=experiment_id,
             prompt_set_id=experiment.prompt_set_id,
             until=experiment.started_at,
+            left_out=experiment.left_out,
         )
     generation = {(row.model_id, row.prompt_id): row.id for row in usable}
     have: dict[UUID, dict[UUID, None]] = {}

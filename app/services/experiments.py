@@ -151,19 +151,18 @@ def _find_names(models: Sequence[str], shown: Mapping[str, Sequence[str]]) -> li
 
 
 def _missing_outputs(session: Session, experiment: Any, arms: Sequence[Any]) -> list[str]:
-    have = _prompts_by_model(session, experiment.id, experiment.prompt_set_id, until=None)
+    have = _prompts_by_model(session, experiment.id, experiment.prompt_set_id)
     problems = [f"{arm.name} has no usable outputs for these prompts." for arm in arms if not have.get(arm.model_id)]
     if len(arms) >= 2 and not problems and not _shared_pairs(have):
         problems.append("No two models have an output for the same prompt.")
     return problems + narrow_pairs(experiment, have)
 
 
-def _prompts_by_model(
-    session: Session, experiment_id: UUID, prompt_set_id: UUID | None, *, until: datetime | None
-) -> dict[UUID, set[UUID]]:
+def _prompts_by_model(session: Session, experiment_id: UUID, prompt_set_id: UUID | None) -> dict[UUID, set[UUID]]:
+    """What a draft has now, which is what its design has once it is started."""
     have: dict[UUID, set[UUID]] = {}
     if prompt_set_id is not None:
-        for row in models.list_usable(session, experiment_id=experiment_id, prompt_set_id=prompt_set_id, until=until):
+        for row in models.list_usable(session, experiment_id=experiment_id, prompt_set_id=prompt_set_id, until=None):
             have.setdefault(row.model_id, set()).add(row.prompt_id)
     return have
 
@@ -189,7 +188,7 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
             prompt_set_id = arena_setup.add_prompt_set(session, key=experiment.key, now=now)
             pairs = list(combinations(arms, 2))
         else:
-            have = _prompts_by_model(session, experiment_id, prompt_set_id, until=now)
+            have = _prompts_by_model(session, experiment_id, prompt_set_id)
             pairs = _shared_pairs({model_id: have[model_id] for model_id in arms if model_id in have})
         assert prompt_set_id is not None  # noqa: S101 - the checklist saw to it
         experiments.add_pairs(
@@ -208,7 +207,8 @@ def start_experiment(actor: Identity | None, experiment_id: UUID) -> None:
             ],
         )
         prompts.freeze(session, prompt_set_id=prompt_set_id, now=now)
-        started: dict[str, Any] = {"started_at": now, "prompt_set_id": prompt_set_id}
+        out = models.list_taken_out(session, experiment_id=experiment_id, prompt_set_id=prompt_set_id)
+        started = {"started_at": now, "prompt_set_id": prompt_set_id, "left_out": [id_.hex for id_ in out]}
         experiments.set_status(session, experiment_id=experiment_id, status=ExperimentStatus.RUNNING, **started)
         _log(session, actor, "experiment.start", experiment.key, now, n_pairs=len(pairs))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from app.domain import Identity
-from app.errors import RankingError, ResultsHiddenError
+from app.errors import BakeoffError, RankingError, ResultsHiddenError
 from app.services import leaderboard
 from app.services.methods_text import methods_text
 
@@ -24,4 +24,6 @@ def describe_ranking(actor: Identity | None, experiment_id: UUID) -> str:
         return HIDDEN
     except RankingError as error:
         return f"The usual ranking of these votes has no answer that could be believed: {error}"
+    except BakeoffError as error:  # the file is written, and is worth having without this
+        return f"How these votes rank the models could not be told: {error}"
     return methods_text(board) if board.n_votes else NO_VOTES

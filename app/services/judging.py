@@ -133,8 +133,14 @@ def _open_pairs(session: Session, experiment_id: UUID, judge_id: UUID) -> list[l
         raise InvalidInputError("This study names no prompt set, so there are no outputs to judge.")
     is_imported = experiment.ended_at == experiment.started_at  # its outputs may have come after its votes
     until = None if is_imported else experiment.started_at
-    which = {"experiment_id": experiment_id, "prompt_set_id": experiment.prompt_set_id, "until": until}
-    usable = {(row.model_id, row.prompt_id): row.id for row in models.list_usable(session, **which)}
+    rows = models.list_usable(
+        session,
+        experiment_id=experiment_id,
+        prompt_set_id=experiment.prompt_set_id,
+        until=until,
+        left_out=experiment.left_out,
+    )
+    usable = {(row.model_id, row.prompt_id): row.id for row in rows}
     by_model: dict[UUID, set[UUID]] = {}
     for model_id, prompt_id in usable:
         by_model.setdefault(model_id, set()).add(prompt_id)

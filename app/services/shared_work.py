@@ -17,7 +17,7 @@ T = TypeVar("T")
 Say = Callable[[float, str], None]
 MOST_KEPT = 48  # results; those with the votes of a slice in them are few, see ``head_to_head``
 N_THREADS = 2
-PATIENCE_S = 1.0  # a page that is drawn anew leaves its work for a moment and comes back to it
+PATIENCE_S = 3.0  # a page that is drawn anew leaves its work for a moment and comes back to it
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Work(Generic[T]):
 
 
 _kept: OrderedDict[Hashable, Work[Any]] = OrderedDict()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a future that is done or cancelled meanwhile calls back at once
 
 
 def begin(key: Hashable, make: Callable[[Say], T], *, is_kept: bool = True, goes_on: bool = False) -> Work[T]:
@@ -80,6 +80,8 @@ def begin(key: Hashable, make: Callable[[Say], T], *, is_kept: bool = True, goes
             return work
         work = _kept[key] = Work(n_waiting=1, is_kept=is_kept, goes_on=goes_on)
         work._future = threads.submit("results", N_THREADS, make, work.say)
+        if not is_kept:
+            work._future.add_done_callback(lambda _: _let_go_unless_waited_for(work))
         while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)
         return work
@@ -92,6 +94,12 @@ def leave(work: Work[Any]) -> None:
         work.left_at = time.monotonic()
         assert work._future is not None  # noqa: S101 - ``begin`` hands no other out
         if work.n_waiting <= 0 and (work._future.cancel() or (not work.is_kept and work._future.done())):
+            _let_go(work)
+
+
+def _let_go_unless_waited_for(work: Work[Any]) -> None:
+    with _lock:
+        if work.n_waiting <= 0:
             _let_go(work)
 
 

@@ -147,7 +147,8 @@ def export_votes(
 ) -> Manifest:
     """Write the votes of a study in constant memory and as they stand at one moment; what the file then is.
 
-    Raters appear under a pseudonym. Whoever drops the manifest needs no ranking computed for it (``tells_ranking``).
+    Raters appear under a pseudonym. The manifest's ranking is that of the votes a moment later, which the results pages
+    hold in memory; whoever drops the manifest needs none computed for it (``tells_ranking``).
     """
     require(actor, Role.RESEARCHER)
     hidden_results.check_export(actor, experiment_id)
