@@ -34,7 +34,8 @@ COLUMNS = {
     "export_comparisons_sides": "left right winner",
     "export_dataset": " ".join((*EXPORTED, "conversation_a", "conversation_b", "language")),
     "export_fastchat": "question_id model_a model_b winner judge turn anony language tstamp",
-    "export_helpsteer3": "domain language context response1 response2 overall_preference individual_preference",
+    "export_helpsteer3": "domain language context response1 response2 overall_preference individual_preference "
+    "model1 model2 prompt_id",
     "export_kaggle_55k": "id model_a model_b prompt response_a response_b winner_model_a winner_model_b winner_tie",
     "export_labelstudio": "data annotations",
     "export_lmarena_100k": "question_id model_a model_b winner conversation_a conversation_b turn anony language "

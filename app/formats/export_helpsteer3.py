@@ -14,10 +14,12 @@ from app.study import Strength
 
 KIND = "export"
 LABEL = "HelpSteer3 preference (JSON Lines)"
-ABOUT = "One row per pair of outputs with every rater's preference from -3 to 3; below 0 the first one is better."
+ABOUT = (
+    "One row per pair of outputs, with its models and every rater's preference from -3 to 3; below 0 is for the first."
+)
 SUFFIX = ".jsonl"
 CARRIES = Carries(
-    "Both-bad votes, since 0 says only that neither is better; models, raters, times, sides and criteria.",
+    "Both-bad votes, since 0 says only that neither is better; raters, times, sides and criteria.",
     outcomes=WINS | {Outcome.TIE},
     units=("pair",),
 )
@@ -44,6 +46,9 @@ def _rows(rows: Iterable[Judged]) -> Iterator[dict[str, object]]:
             "individual_preference": [
                 {"score": score, **_said(vote)} for score, vote in zip(scores, row.votes, strict=True)
             ],
+            "model1": row.vote["model_a"],
+            "model2": row.vote["model_b"],
+            "prompt_id": row.vote["prompt_id"],
         }
 
 
