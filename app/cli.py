@@ -219,10 +219,12 @@ def import_votes(
     with_texts: Annotated[
         bool, typer.Option("--with-texts", help="Take in the prompts and outputs that the file carries, too.")
     ] = False,
+    columns: files.Map = "",
 ) -> None:
     """Store votes that were cast elsewhere as a completed study.
 
-    Files of LMArena, MT-bench, Kaggle and AlpacaEval and the Parquet of our data sets also carry what was judged.
+    Files of LMArena, MT-bench, Kaggle, AlpacaEval, Label Studio, Argilla, HelpSteer3, TRL and OpenAI's DPO and the
+    Parquet of our data sets also carry what was judged. The last three must name the models.
 
     Example: bakeoff import votes votes.csv --title "Last year's study"
     """
@@ -231,7 +233,14 @@ def import_votes(
     system.prepare_database()
     prompt_set_id = prompt_sets.find_prompt_set(None, prompt_set).id if prompt_set else None
     with file.open("rb") as stream:
-        done = vote_files.import_votes(None, stream, title=title, prompt_set_id=prompt_set_id, with_texts=with_texts)
+        done = vote_files.import_votes(
+            None,
+            stream,
+            title=title,
+            prompt_set_id=prompt_set_id,
+            with_texts=with_texts,
+            renamed=files.parsed_map(columns),
+        )
     state = "stored" if done.is_new else "stored already"
     state += f", {done.n_told:,} with their texts" if done.n_told else ""
     out.print(f"{done.key}: {done.n_votes:,} votes by {done.n_raters:,} raters on {done.n_models:,} models {state}.")

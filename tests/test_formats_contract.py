@@ -24,6 +24,7 @@ from app.formats._gold import GoldRow
 from app.formats._registry import detect, formats_of, read_all
 from app.formats._text import HAS_NUL, IS_UTF16, NOT_UTF8, TOO_LONG, identifier
 from app.study import OVERALL, Remarks
+from tests.vote_tools import ONE_VOTE
 
 FORMATS = {key: plugin for key, plugin in find_plugins("app.formats").items() if plugin.KIND != "export"}
 TEXT_FORMATS = [key for key in FORMATS if not key.endswith("_parquet")]
@@ -53,10 +54,8 @@ GOOD = {
     "models_csv": b"name,version\nm1,2\n",
     "generations_jsonl": b'{"prompt_id": "p1", "model": "m1", "output": "Hi"}\n',
     "generations_csv": b"prompt_id,model,output\np1,m1,Hi\n",
-    "votes_jsonl": b'{"model_a": "m1", "model_b": "m2", "winner": "tie"}\n',
-    "votes_alpacaeval": b'{"generator_1": "m1", "generator_2": "m2", "preference": 1.5}\n',
+    **ONE_VOTE,
     "votes_parquet": parquet("votes_parquet", {"model_a": "m1", "model_b": "m2", "outcome": "tie"}),
-    "votes_csv": b"model_a,model_b,winner\nm1,m2,tie\n",
 }
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

@@ -16,7 +16,7 @@ FORM = "votes"
 _COLUMNS = (
     "CSV, JSON or Parquet, one vote per row: left, right (or model_a, model_b) and winner (left, right, tie, "
     "both_bad); perhaps prompt, rater, voted_at. Files of LMArena, MT-bench, Kaggle and "
-    "AlpacaEval, and what this app exports, too."
+    "AlpacaEval, Label Studio, Argilla, and what this app exports, too."
 )
 
 

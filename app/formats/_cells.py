@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -23,6 +23,8 @@ from app.stats.comparisons import MISSING
 
 PARQUET = b"PAR1"
 _MOST_ROWS, _MOST_UNPACKED = 5_000_000, 2**28  # of a Parquet file that is read at once
+# The rows of a file whose records hold several of them; None for any other file.
+Flatten: TypeAlias = Callable[[bytes], Iterable[Record | RowProblem] | None]
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,20 @@ def read_cells(
     refuse: Callable[[bytes], object],
     *,
     carefully: bool = False,
+    flatten: Flatten | None = None,
 ) -> Table:
     """The needed columns of a CSV, TSV, JSON Lines or Parquet file.
 
     ``carefully`` reads text row by row, so that each row has its line and each bad row is a problem; without it JSON
     Lines and a table without quotes are read in bulk. Raises ``BadFileError`` for a file that is none of these:
-    ``refuse`` says in most cases what is wrong with it.
+    ``refuse`` says in most cases what is wrong with it. ``flatten`` gives the rows of a file whose records hold
+    several.
     """
     if data[:4] == PARQUET:
         return _parquet(data, columns, needed)
     head = data[:HEAD_SIZE]
+    if flatten is not None and (found := flatten(data)) is not None:
+        return _gathered(found, needed, typed=True)
     if _jsonl.matches(head, columns):
         if not carefully and (table := _bulk_jsonl(data, needed)) is not None:
             return table

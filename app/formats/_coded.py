@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadFileError, RowProblem
-from app.formats._cells import Cells, Table, read_cells
+from app.formats._cells import Cells, Flatten, Table, read_cells
 from app.formats._record import Columns, Record, RowError
 from app.formats._text import EMPTY
 from app.stats.comparisons import MISSING
@@ -27,14 +27,15 @@ def read_coded(
     understand: Callable[[Table], tuple[T, list[RowProblem]]],
     *,
     refuse: Callable[[bytes], object],
+    flatten: Flatten | None = None,
 ) -> T:
     """What ``understand`` makes of a file's table; ``BadFileError`` names each bad row, up to ``MAX_PROBLEMS``.
 
     ``understand`` also says what is wrong: a table that was read in bulk is then read again row by row, so that the
     problem gets its line. ``refuse`` is given the first bytes of a file that has none of these columns, and
-    raises what is wrong with it.
+    raises what is wrong with it; ``flatten`` is that of ``read_cells``.
     """
-    table = read_cells(data, columns, needed, refuse)
+    table = read_cells(data, columns, needed, refuse, flatten=flatten)
     found, blamed = understand(table)
     if blamed and table.lines is None:
         table = read_cells(data, columns, needed, refuse, carefully=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, BinaryIO, Literal, TypeAlias, cast, overload
@@ -44,20 +44,42 @@ def detect(kind: Kind, head: bytes) -> ModuleType:
     """The format of a file, by its first 64 kB; BadFileError says what would be right and what was found."""
     known = formats_of(kind)
     # A key of another format in our own file is only one more key; so our own formats are asked first.
-    for key in sorted(known, key=lambda key: not key.endswith(_OWN)):
-        if known[key].matches(head):
-            return known[key]
+    for plugin in _ordered(known, head):
+        if plugin.matches(head):
+            return plugin
     found = description(head)
     if found == EMPTY:
         raise BadFileError([RowProblem(0, found)])
+    if kind == "votes" and (lacks := _votes.hint(_names_in(head))):
+        raise BadFileError([RowProblem(0, f"{found}{lacks}")])
     needed = ", or ".join(plugin.NEEDS for plugin in known.values())
-    lacks = _votes.hint(_names_in(head)) if kind == "votes" else ""
-    raise BadFileError([RowProblem(0, f"{found}{lacks} A file of {kind} is {needed}.")])
+    raise BadFileError([RowProblem(0, f"{found} A file of {kind} is {needed}.")])
 
 
-def _names_in(head: bytes) -> Collection[str]:
+def _ordered(known: Mapping[str, ModuleType], head: bytes) -> list[ModuleType]:
+    """The formats as they are asked: those whose first object begins as no other's does, our own, the others."""
+
+    def place(key: str) -> tuple[bool, bool]:
+        begins = getattr(known[key], "begins", None)
+        return begins is None or not begins(head), not key.endswith(_OWN)
+
+    return [known[key] for key in sorted(known, key=place)]
+
+
+def flat_format(head: bytes, renamed: Renamed | None = None) -> ModuleType | None:
+    """The format of a file of votes whose records have to be flattened (``_vote_flat``); None for any other file."""
+    for plugin in _ordered(formats_of("votes"), head):
+        if hasattr(plugin, "flattened"):
+            if plugin.matches(head, renamed):
+                return plugin
+        elif not renamed and plugin.matches(head):
+            return None
+    return None
+
+
+def _names_in(head: bytes) -> frozenset[str]:
     keys = _jsonl.keys_of(head)
-    return _csv.header_of(head, _record.Columns(required=())) if keys is None else keys
+    return frozenset(_csv.header_of(head, _record.Columns(required=()))) if keys is None else keys
 
 
 def own_format(kind: Kind, head: bytes) -> ModuleType:
@@ -97,7 +119,9 @@ def read_all(
     kind: Literal["generations"], stream: BinaryIO, *, max_problems: int = 100, renamed: Renamed | None = None
 ) -> list[GenerationRow]: ...
 @overload
-def read_all(kind: Literal["votes"], stream: BinaryIO, *, max_problems: int = 100) -> list[VoteRow]: ...
+def read_all(
+    kind: Literal["votes"], stream: BinaryIO, *, max_problems: int = 100, renamed: Renamed | None = None
+) -> list[VoteRow]: ...
 @overload
 def read_all(kind: Literal["gold"], stream: BinaryIO, *, max_problems: int = 100) -> list[GoldRow]: ...
 def read_all(
@@ -105,7 +129,7 @@ def read_all(
 ) -> list[PromptRow] | list[ModelRow] | list[GenerationRow] | list[VoteRow] | list[GoldRow]:
     """All rows of a file; if any is bad or there twice, none: BadFileError names the first ``max_problems``.
 
-    ``renamed`` gives the columns of a file of prompts or generations the names that we know.
+    ``renamed`` gives the columns of a file of prompts, generations or votes the names that we know.
     """
     rows: list[Any] = []
     read_each(kind, stream, rows.append, max_problems=max_problems, renamed=renamed)
@@ -122,7 +146,7 @@ def read_each(
 ) -> None:
     """Give each row of a file to ``take``, which may keep less of it; BadFileError in the end if any row is bad."""
     head = read_head(stream)
-    plugin = own_format(kind, head) if renamed else detect(kind, head)
+    plugin = _mapped_format(kind, head, renamed) if renamed else detect(kind, head)
     counted = _Counted(stream, len(head))
     rejoined = Rejoined(head, cast("BinaryIO", counted))
     problems: list[RowProblem] = []
@@ -145,6 +169,11 @@ def read_each(
         problems.append(RowProblem(0, f"The file is larger than {MOST_BYTES // 2**20:,} MB; split it."))
     if problems:
         raise BadFileError(problems)
+
+
+def _mapped_format(kind: Kind, head: bytes, renamed: Renamed) -> ModuleType:
+    flat = flat_format(head, renamed) if kind == "votes" else None
+    return own_format(kind, head) if flat is None else flat
 
 
 class _Counted:

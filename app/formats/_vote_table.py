@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from app.errors import RowProblem
 from app.formats._cells import Table
 from app.formats._coded import Reading, read_coded
-from app.formats._record import Columns
-from app.formats._registry import detect
-from app.formats._text import shown
+from app.formats._record import Columns, Record
+from app.formats._registry import detect, flat_format
+from app.formats._text import HEAD_SIZE, shown
 from app.formats._votes import ACCEPTED
 from app.stats.coding import OUTCOME_WORDS, join_codes, outcome_codes
 from app.stats.comparisons import MISSING, SIDE_UNKNOWN
@@ -101,7 +102,15 @@ def read_vote_table(
         reading = _Reading(table)
         return reading.votes(covariates, with_repeats=with_repeats, with_staff=with_staff), reading.problems
 
-    return read_coded(data, COLUMNS, wanted, understand, refuse=partial(detect, "votes"))
+    return read_coded(data, COLUMNS, wanted, understand, refuse=partial(detect, "votes"), flatten=_flattened)
+
+
+def _flattened(data: bytes) -> Iterator[Record | RowProblem] | None:
+    """The votes of a file of another tool, without those in which nobody could judge; None for any other file."""
+    flat = flat_format(data[:HEAD_SIZE])
+    if flat is None:
+        return None
+    return (row for row in flat.flattened(BytesIO(data)) if isinstance(row, RowProblem) or "skipped" not in row.values)
 
 
 class _Reading(Reading):

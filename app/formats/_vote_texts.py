@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from app.domain import Message
@@ -16,13 +16,15 @@ from app.formats import _alpaca, _csv, _jsonl, _votes
 from app.formats._objects import check_storable, value_of_cell
 from app.formats._prompts import LABELS, ROLES
 from app.formats._record import Record, RowError, built_rows
+from app.formats._registry import flat_format
 from app.formats._text import PARQUET, Rejoined, read_head, shown
 
 _CHATS = ("conversation_a", "conversation_b")
 _KAGGLE = ("prompt", "response_a", "response_b")
 _ALPACA = ("instruction", "output_1", "output_2")
 _WAYS = (_CHATS, _KAGGLE, _ALPACA)
-COLUMNS = frozenset(name for names in _WAYS for name in names) | {*LABELS, "input"}
+_IDS = ("prompt_id", "question_id")
+COLUMNS = frozenset(name for names in _WAYS for name in names) | {*LABELS, "input", *_IDS}
 
 
 class Told(NamedTuple):
@@ -39,9 +41,12 @@ class Told(NamedTuple):
     is_named: bool = True
 
 
-def has_texts(stream: BinaryIO) -> bool:
-    """Whether a file of votes has columns of texts."""
+def has_texts(stream: BinaryIO, renamed: Mapping[str, str] | None = None) -> bool:
+    """Whether a file of votes has columns of texts, or its first vote has texts where it has to be flattened."""
     head = read_head(stream)
+    if (flat := flat_format(head, renamed)) is not None:
+        found = (record for record in flat.flattened(Rejoined(head, stream), renamed) if isinstance(record, Record))
+        return {*_CHATS} <= next((record.values.keys() for record in found), set())
     names: Collection[str] | None = _jsonl.keys_of(head)
     if head.startswith(PARQUET):
         from app.formats import _parquet  # noqa: PLC0415 - Arrow is 20 MB, which a server without such files never needs
@@ -49,21 +54,24 @@ def has_texts(stream: BinaryIO) -> bool:
         names = _parquet.column_names(Rejoined(head, stream))
     elif names is None:
         names = _csv.column_names(head, _votes.ACCEPTED)
+    names = [(renamed or {}).get(name, name) for name in names]
     return any(way[-1] in names or way[-2] in names for way in _WAYS)  # the first object of a file may be cut
 
 
-def read(stream: BinaryIO) -> Iterator[Told | RowProblem]:
+def read(stream: BinaryIO, renamed: Mapping[str, str] | None = None) -> Iterator[Told | RowProblem]:
     """The texts of each row of a file of votes, and in their place the problems of bad rows."""
     head = read_head(stream)
     rejoined = Rejoined(head, stream)
-    if head.startswith(PARQUET):
+    if (flat := flat_format(head, renamed)) is not None:
+        records = flat.flattened(rejoined, renamed)
+    elif head.startswith(PARQUET):
         from app.formats import _parquet  # noqa: PLC0415 - Arrow is 20 MB, which a server without such files never needs
 
-        records = _parquet.records(rejoined, _votes.ACCEPTED, only=COLUMNS)
+        records = _parquet.records(rejoined, _votes.ACCEPTED, renamed, only=COLUMNS)
     elif _jsonl.keys_of(head) is not None:
-        records = _jsonl.records(rejoined)
+        records = _jsonl.records(rejoined, renamed)
     else:
-        records = _csv.records(rejoined, _votes.ACCEPTED)
+        records = _csv.records(rejoined, _votes.ACCEPTED, renamed)
     return built_rows(records, _told)
 
 
@@ -82,7 +90,7 @@ def _told(record: Record) -> Told:
         found = (Message("user", _alpaca.instruction(record)),), (outputs[0],), (outputs[1],)
     if found is None or not found[0][-1].content.strip():
         return Told(record.line)
-    is_named = way is not _KAGGLE or record.identifier("prompt_id", "question_id") is not None
+    is_named = record.identifier(*_IDS) is not None
     return Told(record.line, *found, tags=_tags(record), is_named=is_named)
 
 

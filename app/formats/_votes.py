@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -75,6 +75,12 @@ OUTCOMES = {
     "bothbad": Outcome.BOTH_BAD,
     "tie (bothbad)": Outcome.BOTH_BAD,
 }
+# The columns of preferences for training, and where the names of the models would stand.
+_UNNAMED = {
+    frozenset(("chosen", "rejected")): ("chosen_model", "rejected_model"),
+    frozenset(("preferred_output", "non_preferred_output")): ("preferred_model", "non_preferred_model"),
+    frozenset(("response1", "response2", "overall_preference")): ("model1", "model2"),
+}
 _OPPOSITE = {"model_a": "model_b", "model_b": "model_a"}
 
 
@@ -133,7 +139,7 @@ def _outcome(record: Record, left: str | None) -> Outcome | None:
     if word is None:
         if not KAGGLE.keys().isdisjoint(record.values):
             return _flagged(record)
-        if record.name("skip_reason") is not None:
+        if record.name("skip_reason") is not None or record.values.get("skipped") is True:
             return None
         raise RowError("winner is missing or blank")
     if word in ("left", "right"):
@@ -161,13 +167,17 @@ def _is_one(record: Record, name: str) -> bool:
     return number == 1
 
 
-def hint(names: Collection[str]) -> str:
+def hint(names: Set[str]) -> str:
     """What a file of preferences lacks to be votes on models; "" for any other."""
-    if {"chosen", "rejected"} <= {*names} or "overall_preference" in names:
-        return (
-            " These are preferences without the names of their models, so they can't be votes on models: "
-            "add the columns model_a, model_b and winner."
-        )
+    for columns, models in _UNNAMED.items():
+        if names >= columns:
+            return (
+                " These are preferences without the names of their models, so they can't be votes on models: "
+                f"add the columns {models[0]} and {models[1]}, or say which columns they are with "
+                f"--map {models[0]}=COLUMN,{models[1]}=COLUMN."
+            )
+    if names >= {"completion", "label"}:
+        return " These are single outputs with a label, which don't say what was compared with what."
     return ""
 
 

@@ -23,9 +23,9 @@ def matches(head: bytes) -> bool:
     return _csv.matches(head, _votes.ACCEPTED)
 
 
-def read(stream: BinaryIO) -> Iterator[VoteRow | RowProblem]:
+def read(stream: BinaryIO, renamed: Mapping[str, str] | None = None) -> Iterator[VoteRow | RowProblem]:
     """The votes of a file, and in their place the problems of bad rows."""
-    return built_rows(_csv.records(stream, _votes.ACCEPTED), _votes.vote)
+    return built_rows(_csv.records(stream, _votes.ACCEPTED, renamed), _votes.vote)
 
 
 def write(rows: Iterable[Mapping[str, object]], stream: BinaryIO) -> int:

@@ -25,11 +25,11 @@ def matches(head: bytes) -> bool:
     return head.startswith(PARQUET)
 
 
-def read(stream: BinaryIO) -> Iterator[VoteRow | RowProblem]:
+def read(stream: BinaryIO, renamed: Mapping[str, str] | None = None) -> Iterator[VoteRow | RowProblem]:
     """The votes of a file, and in their place the problems of bad rows; other columns are not even unpacked."""
     from app.formats import _parquet  # noqa: PLC0415 - Arrow is 20 MB, which a server without such files never needs
 
-    return built_rows(_parquet.records(stream, _votes.ACCEPTED, only=_votes.KNOWN), _votes.vote)
+    return built_rows(_parquet.records(stream, _votes.ACCEPTED, renamed, only=_votes.KNOWN), _votes.vote)
 
 
 def write(rows: Iterable[Mapping[str, object]], stream: BinaryIO) -> int:

@@ -11,6 +11,7 @@ from uuid import UUID
 from app.discovery import plugin_names
 from app.domain import ExperimentStatus, Identity, Role, utc_now
 from app.errors import BadFileError, InvalidInputError, RowProblem
+from app.formats._registry import Renamed
 from app.formats._text import shown
 from app.formats._vote_columns import VoteColumns
 from app.formats._vote_texts import has_texts
@@ -41,14 +42,20 @@ class VoteImport:
     n_told: int = 0
 
 
-def check_votes(actor: Identity | None, stream: BinaryIO, *, prompt_set_id: UUID | None = None) -> VotesPreview:
+def check_votes(
+    actor: Identity | None,
+    stream: BinaryIO,
+    *,
+    prompt_set_id: UUID | None = None,
+    renamed: Renamed | None = None,
+) -> VotesPreview:
     """What ``import_votes`` would do with a file; raises BadFileError naming every bad row."""
     require(actor, Role.ADMIN)
     with database().read() as session:
         prompt_ids = _prompt_ids(session, prompt_set_id)
-    found = read_votes(stream, known_prompts=prompt_ids)
+    found = read_votes(stream, known_prompts=prompt_ids, renamed=renamed)
     stream.seek(0)
-    with_texts = has_texts(stream)
+    with_texts = has_texts(stream, renamed)
     with database().read() as session:
         known = _known_models(session, found)
     return VotesPreview(
@@ -70,12 +77,14 @@ def import_votes(
     prompt_set_id: UUID | None = None,
     is_simulated: bool = False,
     with_texts: bool = False,
+    renamed: Renamed | None = None,
 ) -> VoteImport:
     """Store a file of votes as a completed experiment; models that nobody knows are made.
 
     The same file for the same prompt set again is recognised and not stored twice. With
     ``prompt_set_id`` the prompt of every row must be in that set. ``with_texts`` takes the prompts and outputs in that
-    the file carries, as a prompt set of its own. Raises BadFileError naming every bad row, and nothing is stored then.
+    the file carries, as a prompt set of its own. ``renamed`` gives columns the names that we know. Raises BadFileError
+    naming every bad row, and nothing is stored then.
     """
     require(actor, Role.ADMIN)
     title = checked_name(title, what="the title")
@@ -84,12 +93,12 @@ def import_votes(
     with database().read() as session:
         prompt_ids = _prompt_ids(session, prompt_set_id)
     hashed = Hashed(stream)
-    found = read_votes(cast("BinaryIO", hashed), known_prompts=prompt_ids, with_lines=with_texts)
+    found = read_votes(cast("BinaryIO", hashed), known_prompts=prompt_ids, with_lines=with_texts, renamed=renamed)
     check_totals(found)
     with database().read() as session:
         _check_models(_known_models(session, found))
     is_simulated = is_simulated or found.is_simulated
-    origin = vote_origin.tell_file(hashed.hexdigest(), with_texts=with_texts)
+    origin = vote_origin.tell_file(hashed.hexdigest(), with_texts=with_texts, renamed=renamed)
     study = _Study(title, origin, prompt_set_id, prompt_ids or {}, is_simulated)
     if not with_texts:
         return _ready(_store_study(actor, found, study))
@@ -98,7 +107,7 @@ def import_votes(
     if known is not None:
         return _known(known, found)
     stream.seek(0)
-    texts = vote_texts.gather(stream, found)
+    texts = vote_texts.gather(stream, found, renamed)
     found = vote_texts.with_prompts(found, texts)
     return _ready(_store_study(actor, found, _with_texts(actor, found, texts, study)))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.domain import Input
 from app.errors import BadFileError, RowProblem
 from app.file_rows import VoteRow
-from app.formats._registry import MAX_PROBLEMS, MORE_PROBLEMS, read_each
+from app.formats._registry import MAX_PROBLEMS, MORE_PROBLEMS, Renamed, read_each
 from app.formats._text import Rejoined
 from app.formats._vote_columns import LONGEST_NAME, MOST_BYTES, MOST_WEIGHT, Gatherer, VoteColumns
 from app.formats._vote_own import is_true
@@ -53,18 +53,23 @@ class VotesPreview:
 
 
 def read_votes(
-    stream: BinaryIO, *, known_prompts: Collection[str] | None = None, with_lines: bool = False
+    stream: BinaryIO,
+    *,
+    known_prompts: Collection[str] | None = None,
+    with_lines: bool = False,
+    renamed: Renamed | None = None,
 ) -> VoteColumns:
     """The live votes of a file, whose prompts are all among ``known_prompts``; raises BadFileError.
 
     A file of bare votes is read column by column. One that says more, or has something wrong with it, is read row by
-    row, which takes longer and names each bad row by its line; so is any ``with_lines``.
+    row, which takes longer and names each bad row by its line; so is any ``with_lines``, or whose columns are
+    ``renamed``.
     """
     data = _beginning(stream)
-    votes = None if with_lines else read_bare(data)
+    votes = None if with_lines or renamed else read_bare(data)
     if votes is not None and (known_prompts is None or set(votes.prompts) <= set(known_prompts)):
         return votes
-    votes = _gathered(Rejoined(data, stream))
+    votes = _gathered(Rejoined(data, stream), renamed)
     if known_prompts is not None and (unknown := set(votes.prompts) - set(known_prompts)):
         raise BadFileError(_unknown_prompts(votes, unknown))
     return votes
@@ -94,7 +99,7 @@ def _some(problems: Iterable[RowProblem]) -> list[RowProblem]:
     return found if len(found) <= MAX_PROBLEMS else [*found[:MAX_PROBLEMS], MORE_PROBLEMS]
 
 
-def _gathered(stream: BinaryIO) -> VoteColumns:
+def _gathered(stream: BinaryIO, renamed: Renamed | None) -> VoteColumns:
     """The live votes of a file row by row; raises BadFileError."""
     rows, problems = Gatherer(), _Problems()
 
@@ -111,7 +116,7 @@ def _gathered(stream: BinaryIO) -> VoteColumns:
         rows.is_simulated |= row.columns.get("input") == Input.SIMULATED
         rows.add(row, is_staff=row.columns.get("rater_group") == "staff")
 
-    read_each("votes", stream, take)
+    read_each("votes", stream, take, renamed=renamed)
     if problems.of_rows:
         raise BadFileError(_some(problems.of_rows))
     if not len(rows):

@@ -18,7 +18,7 @@ from app.domain import Identity
 from app.errors import BadFileError, ConflictError, RowProblem
 from app.file_rows import GenerationRow, PromptRow
 from app.formats import _vote_texts, generations_jsonl, prompts_jsonl
-from app.formats._registry import MAX_PROBLEMS, MORE_PROBLEMS
+from app.formats._registry import MAX_PROBLEMS, MORE_PROBLEMS, Renamed
 from app.formats._text import shown
 from app.formats._vote_columns import LONGEST_NAME, VoteColumns
 from app.formats._vote_texts import Told
@@ -32,6 +32,10 @@ MOST_CHARACTERS = 200_000_000  # of all distinct texts, which are in memory toge
 NO_TEXTS = (
     "No vote of this file has its texts: conversation_a and conversation_b; or prompt, response_a and response_b; or "
     "instruction, output_1 and output_2. Import it without them."
+)
+_MIXED = (
+    "several votes stand in this line and not all of them count, so that nobody can tell which has which texts; write "
+    "each on a line of its own"
 )
 
 
@@ -129,15 +133,18 @@ def _free_id(taken: Mapping[str, object], place: int) -> str:
     return f"prompt-{number}"
 
 
-def gather(stream: BinaryIO, votes: VoteColumns) -> Found:
+def gather(stream: BinaryIO, votes: VoteColumns, renamed: Renamed | None = None) -> Found:
     """The texts of these votes, which were read from the same file; BadFileError names every bad row."""
     assert votes.lines is not None  # noqa: S101 - the caller asked for them
     lines, found = votes.lines, _Gathering(votes)
     prompt, output_a, output_b = (np.full(len(votes), MISSING, dtype=np.int32) for _ in range(3))
-    for told in _vote_texts.read(stream):
+    places = _Places(lines)
+    for told in _vote_texts.read(stream, renamed):
         if isinstance(told, RowProblem):
             found.problems.append(told)
-        elif told.messages and (at := int(np.searchsorted(lines, told.line))) < len(lines) and lines[at] == told.line:
+        elif (at := places.find(told.line)) == places.BEYOND:
+            found.problems.append(RowProblem(told.line, _MIXED))
+        elif told.messages and at != MISSING:
             code = int(votes.prompt[at])
             given = votes.prompts[code] if told.is_named and code != MISSING else None
             place = found.prompt(told, given)
@@ -154,6 +161,26 @@ def gather(stream: BinaryIO, votes: VoteColumns) -> Found:
     if not found.prompts:
         raise BadFileError([RowProblem(0, NO_TEXTS)])
     return Found(found.prompts, found.outputs, prompt, output_a, output_b)
+
+
+class _Places:
+    """The place of each vote by its line; a line may hold several, which come in the same order again."""
+
+    BEYOND = -2  # the line has fewer votes
+
+    def __init__(self, lines: NDArray[np.int64]) -> None:
+        self._lines = lines
+        self._line, self._number = -1, 0
+
+    def find(self, line: int) -> int:
+        """The place of the next vote of a line; ``MISSING`` for a line whose row became no vote."""
+        self._number = self._number + 1 if line == self._line else 0
+        self._line = line
+        at = int(np.searchsorted(self._lines, line))
+        if at == len(self._lines) or self._lines[at] != line:
+            return MISSING
+        at += self._number
+        return at if at < len(self._lines) and self._lines[at] == line else self.BEYOND
 
 
 def with_prompts(votes: VoteColumns, found: Found) -> VoteColumns:
