@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, expect
@@ -86,6 +87,23 @@ def test_a_needed_criterion_binds_the_key_and_keeps_what_was_chosen(ballot: Ball
     sides = {row.criterion: row.outcome for row in live(ballot, battle)}
     assert sides.keys() == {"overall", "accuracy", "tone"} and sides["tone"] == "tie"
     assert {sides["overall"], sides["accuracy"]} == {"model_a", "model_b"}
+
+
+@in_all
+def test_choices_of_one_pair_are_never_kept_for_the_next(ballot: BallotPage) -> None:
+    """While a pair is drawn, the rows of the one before stand there for a moment more."""
+    page, rows = ballot.page, ".st-key-criteria"
+    for key, label, answer in (("2", "Accuracy", "Tie"), ("4", "Tone", "Right")):
+        page.keyboard.press(key)
+        expect(row_of(ballot, label).get_by_role("radio", name=answer)).to_be_checked()
+    old = page.locator(rows).first.evaluate("element => element.innerHTML")
+    token = UUID(ballot.press("ArrowLeft"))
+    page.locator(rows).first.evaluate("(element, old) => element.insertAdjacentHTML('beforeend', old)", old)
+    page.keyboard.press("1")
+    stored = f"sessionStorage.getItem('bakeoff-chosen-{token}')"
+    page.wait_for_function(f"() => ({stored} ?? '{{}}') !== '{{}}'")
+    page.wait_for_timeout(1100)  # the last of three looks at what is chosen
+    assert json.loads(page.evaluate(stored)) == {"0": 0}
 
 
 @in_all

@@ -139,10 +139,13 @@
     return found;
   };
   function keepChosen(late) {
-    const rows = criteria();
-    const chosen = rows.map((row) => [row.number, row.all.findIndex(isChosen)]).filter(([, place]) => place >= 0);
-    if (!rows.length || (late && !chosen.length)) return; // late, the rows may be new ones that nobody has touched
-    sessionStorage.setItem(CHOSEN + rows[0].token, JSON.stringify(Object.fromEntries(chosen)));
+    const rows = criteria(); // for a moment those of the pair before stand there, too
+    for (const token of new Set(rows.map((row) => row.token))) {
+      const chosen = rows.filter((row) => row.token === token)
+        .map((row) => [row.number, row.all.findIndex(isChosen)]).filter(([, place]) => place >= 0);
+      if (late && !chosen.length) continue; // late, the rows may be new ones that nobody has touched
+      sessionStorage.setItem(CHOSEN + token, JSON.stringify(Object.fromEntries(chosen)));
+    }
   }
   // A busy browser shows a choice later than the click that made it.
   const keepSoon = () => [50, 300, 1000].forEach((wait, i) => setTimeout(() => keepChosen(i > 0), wait));
