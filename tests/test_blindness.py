@@ -20,6 +20,7 @@ from app.domain import Answer
 from app.services import serving, voting
 from db.engine import Database
 from tests.ballot_page import IDLE, BallotPage
+from tests.drawn import settle
 from tests.protocol import Tab, sign_in
 from tests.seed import SAMPLES, seed
 from tests.server import Server, Study
@@ -99,6 +100,8 @@ def say_everything(ballot: BallotPage) -> None:
     ballot.wait_for_battle()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".bo-given")).to_contain_text("You said Both are bad")
+    settle(page)
+    page.evaluate("document.fonts.ready.then(() => true)")  # one that is cut off by leaving has no body to look into
     page.goto(f"{ballot.server.base_url}/my_votes?battle={'0' * 32}")
     page.get_by_text("There is no such vote of yours.").wait_for()
     ballot.follow("/vote")
