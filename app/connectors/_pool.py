@@ -3,10 +3,15 @@
 httpcore's own pool looks at every connection whenever a request begins or ends, and for each idle one at all of them
 again: with 64 requests at a time that took 19 ms of processor time each, most of what a request took. Here a
 connection belongs to one request at a time, and the one that was used last is taken first.
+
+A cancelled request must not lose its connection. Anyio's shields, on which httpcore relies, don't hold against
+asyncio's own ``Task.cancel``, so a cancellation can fall on httpcore's very clean-up, or before it has begun to care:
+what is not fit to be kept is closed here. To close a connection takes effect before it is waited for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -38,8 +43,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         connection = await self._take(sent.url.origin)
-        with _translated(request):
-            response = await connection.handle_async_request(sent)
+        try:
+            with _translated(request):
+                response = await connection.handle_async_request(sent)
+        except BaseException:
+            await connection.aclose()
+            raise
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
@@ -68,11 +77,17 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 break
 
     async def aclose(self) -> None:
-        """Close every connection that waits."""
+        """Close every connection that waits, also when this is cancelled on the way."""
         kept = [connection for connections in self._idle.values() for connection in connections]
         self._idle.clear()
+        cancelled = None
         for connection in kept:
-            await connection.aclose()
+            try:
+                await connection.aclose()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
 
 class _Body(httpx.AsyncByteStream):
@@ -97,15 +112,21 @@ class _Body(httpx.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
-        """Give the connection back; httpcore has closed it if the body was not read to its end."""
+        """Give the connection back, or close it if the body was not read to its end."""
         if self._is_closed:
             return
         self._is_closed = True
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        except BaseException:
+            await self._connection.aclose()
+            raise
         if self._connection.is_idle():
             url = self._request.url
             origin = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/").origin
             await self._pool.keep(self._connection, origin)
+        else:
+            await self._connection.aclose()
 
 
 @contextmanager

@@ -152,7 +152,8 @@ class Streams:
         self._lives: dict[UUID, Live] = {}
         self._gates: dict[UUID, Gate] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
         self._ticking: Future[None] | None = None
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="arena", daemon=True)
@@ -160,8 +161,7 @@ class Streams:
 
     def _run(self) -> None:
         self._loop.run_forever()
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
+        self._runner.close()  # and all that is left open in the loop
 
     def begin(self, battle_id: UUID) -> None:
         """Have the answers of a battle written, if they aren't being written already."""
