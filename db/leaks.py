@@ -43,12 +43,14 @@ _STATE: ColumnElement[str] = case(
     (_IS_MASKED, "masked"),
     else_="kept",
 )
-# A started study shows what was ready at its start. An imported one, which ends as it starts, shows nothing to anybody.
+# A started study shows what was ready and not taken out at its start. An imported one, which ends as it starts, shows
+# nothing to anybody.
 _SHOWS = and_(
     experiment.c.started_at.is_not(None),
     or_(experiment.c.ended_at.is_(None), experiment.c.ended_at != experiment.c.started_at),
     experiment.c.prompt_set_id == prompt.c.prompt_set_id,
     generation.c.ready_at <= experiment.c.started_at,
+    ~cast(experiment.c.left_out, Text).contains(func.replace(cast(generation.c.id, Text), "-", "")),  # its hex
 )
 _IN_USE = and_(
     generation.c.status == GenerationStatus.OK,

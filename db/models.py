@@ -278,7 +278,8 @@ def list_usable(
         )
         .order_by(generation.c.id)
     )
-    own = [row for row in rows if row.id.hex not in left_out]
+    never_in = frozenset(left_out)
+    own = [row for row in rows if row.id.hex not in never_in]
     return [row for row in of_one_setting(own) if row.status == GenerationStatus.OK]
 
 

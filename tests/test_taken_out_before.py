@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.domain import Answer, GenerationStatus, LeakChoice
+from app.errors import ConflictError
 from app.services import design, experiments, leak_check, voting, withdrawing
-from db import models, output_facts, output_lengths
+from db import leaks, models, output_facts, output_lengths
 from db.engine import Database
 from tests.studies import person, study
 from tests.test_leading import scalar, screen, vote_on
@@ -55,6 +56,22 @@ def test_one_that_is_put_back_later_joins_only_the_studies_that_have_shown_it(st
     assert [design.get_design(id_).n_battles for id_ in (first, second)] == [2, 2]
     assert withdrawing.put_back_output(None, output) == GenerationStatus.OK
     assert [design.get_design(id_, 1).n_battles for id_ in (first, second)] == [3, 2]
+
+
+def test_one_that_is_put_back_and_in_no_study_can_be_kept_from_raters(store: Database) -> None:
+    study(n_models=2, n_prompts=3, votes_per_pair=9, is_started=False)
+    outputs = [find(store, f"answer 0 {number}") for number in (0, 1)]
+    withdraw(store, "answer 0 1")
+    experiments.start_experiment(None, UUID(str(scalar(store, "SELECT id FROM experiment"))))
+    assert withdrawing.put_back_output(None, outputs[1]) == GenerationStatus.OK
+    for words in ("answer 0 0", "answer 0 1"):
+        leak_check.add_phrase(None, words)
+    with store.read() as session:
+        kept = {row.id: row.status for row in leaks.list_by_ids(session, generation_ids=outputs)}
+    assert [kept[one] for one in outputs] == [GenerationStatus.OK, GenerationStatus.FLAGGED]
+    leak_check.choose_for_output(None, outputs[1], LeakChoice.DROP)
+    with pytest.raises(ConflictError, match="shows this output"):
+        leak_check.choose_for_output(None, outputs[0], LeakChoice.DROP)
 
 
 def test_votes_on_one_that_names_its_maker_when_it_is_put_back_keep_its_length_and_form(store: Database) -> None:
