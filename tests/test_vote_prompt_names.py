@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.services import leaderboard, prompt_sets, vote_export, vote_files, vote_prompts, vote_store
 from app.services.vote_export import Wanted
+from db.engine import Database
 from tests.studies import jsonl
 from tests.tester import html_of, open_tester, text_of
 
@@ -63,12 +65,33 @@ def test_what_went_out_comes_in_again_with_its_prompts() -> None:
     assert said(own_export(again)) == said(rows)
 
 
-@pytest.mark.usefixtures("store")
-def test_no_list_of_prompt_sets_shows_them_and_no_name_is_taken() -> None:
+def test_no_list_of_prompt_sets_shows_them_and_no_name_is_taken(store: Database) -> None:
     import_bare(["one", "two"])
-    kept = prompt_sets.import_prompts(None, jsonl({"id": "one", "prompt": "Why?"}), name="Bare")
+    with store.read() as session:
+        hidden = session.execute(text("SELECT name FROM prompt_set")).scalar_one()
+    name = hidden.split(",")[0]
+    assert name == "Names of the prompts of bare"
+    kept = prompt_sets.import_prompts(None, jsonl({"id": "one", "prompt": "Why?"}), name=name)
     assert [row.id for row in prompt_sets.list_prompt_sets(None, with_archived=True)] == [kept.id]
     assert kept.version == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_a_prompt_set_that_has_their_name_already_is_not_in_their_way() -> None:
+    for key in ("bare", "bare-2"):
+        name = f"Names of the prompts of {key}"
+        prompt_sets.import_prompts(None, jsonl({"id": "one", "prompt": "Why?"}), name=name)
+    for _ in range(2):
+        assert vote_store.read(import_bare(["one", "two"])).columns.n_clusters["prompt"] == 2
+
+
+@pytest.mark.usefixtures("store")
+def test_a_whole_text_and_what_it_went_out_as_are_one_prompt() -> None:
+    long = "why " * 100 + "now?"
+    [shortened] = {row["prompt_id"] for row in own_export(import_bare([long]))}
+    study = import_bare([long, shortened, "another"])
+    assert vote_store.read(study).columns.n_clusters["prompt"] == 2
+    assert {row["prompt_id"] for row in own_export(study)} == {shortened, "another"}
 
 
 @pytest.mark.usefixtures("store")

@@ -23,15 +23,16 @@ def name_prompts(session: Session, names: Sequence[str], *, study: str, now: dat
     """
     if not 0 < len(names) <= MOST_NAMES:
         return {}
-    ids = {name: new_id() for name in names}
-    set_id = prompts.add_names_only(session, name=f"Names of the prompts of {study}", now=now)
+    stored = {name: _stored(name) for name in names}
+    ids = {told: new_id() for told in stored.values()}
+    set_id = prompts.add_names_only(session, name=f"Names of the prompts of {study}, {new_id().hex}", now=now)
     prompts.add_prompts(
         session,
         rows=(
             {
                 "id": id_,
                 "prompt_set_id": set_id,
-                "external_id": _stored(name),
+                "external_id": told,
                 "position": position,
                 "messages": [],
                 "reference": None,
@@ -39,14 +40,14 @@ def name_prompts(session: Session, names: Sequence[str], *, study: str, now: dat
                 "attachments": [],
                 "content_hash": prompts.NAMES_ONLY,
             }
-            for position, (name, id_) in enumerate(ids.items())
+            for position, (told, id_) in enumerate(ids.items())
         ),
     )
-    return ids
+    return {name: ids[told] for name, told in stored.items()}
 
 
 def _stored(name: str) -> str:
-    """A whole text stands for itself by its beginning and a hash of it."""
+    """A whole text stands for itself by its beginning and a hash; what went out so is the same when it is back."""
     if len(name) <= _LONGEST:
         return name
     return f"{name[: _LONGEST - 20]}… {hashlib.sha256(name.encode()).hexdigest()[:16]}"
