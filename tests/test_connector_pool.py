@@ -103,6 +103,18 @@ def test_a_request_that_ends_gives_its_connection_to_the_next() -> None:
     assert asyncio.run(twice()) == 1
 
 
+def test_a_response_read_to_its_end_after_its_client_was_closed_keeps_no_connection() -> None:
+    async def overtaken() -> list[bool]:
+        network = _Network(ENDED)
+        client = httpx.AsyncClient(transport=PooledTransport(network, ssl.create_default_context()))
+        async with client.stream("POST", "http://somewhere/v1") as response:
+            await client.aclose()
+            assert await response.aread() == b"word"
+        return [stream.is_closed for stream in network.streams]
+
+    assert asyncio.run(overtaken()) == [True]
+
+
 def test_closing_a_client_that_is_cancelled_on_the_way_closes_every_connection() -> None:
     async def closed() -> list[bool]:
         network = _Network(ENDED)

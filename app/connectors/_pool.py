@@ -29,6 +29,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._backend = backend
         self._trusted = trusted
         self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the body of the response is read as it comes."""
@@ -52,7 +53,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
-            stream=_Body(response, connection, self, request),
+            stream=_Body(response, connection, self, request, sent.url.origin),
             extensions=response.extensions,
         )
 
@@ -68,7 +69,14 @@ class PooledTransport(httpx.AsyncBaseTransport):
         )
 
     async def keep(self, connection: httpcore.AsyncHTTPConnection, origin: httpcore.Origin) -> None:
-        """Take a connection back whose response is closed; those that waited too long are closed on the occasion."""
+        """Take a connection back whose response is closed, or close it if it can't serve another request.
+
+        A body that was not read to its end leaves it unfit, and so does a cancellation; those that waited too long are
+        closed on the occasion.
+        """
+        if self._is_closed or not connection.is_idle():
+            await connection.aclose()
+            return
         kept = self._idle.setdefault(str(origin), [])
         kept.append(connection)
         while kept[0].has_expired():
@@ -77,7 +85,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 break
 
     async def aclose(self) -> None:
-        """Close every connection that waits, also when this is cancelled on the way."""
+        """Close every connection that waits, also when this is cancelled on the way; keep none from now on."""
+        self._is_closed = True
         kept = [connection for connections in self._idle.values() for connection in connections]
         self._idle.clear()
         cancelled = None
@@ -99,11 +108,13 @@ class _Body(httpx.AsyncByteStream):
         connection: httpcore.AsyncHTTPConnection,
         pool: PooledTransport,
         request: httpx.Request,
+        origin: httpcore.Origin,
     ) -> None:
         self._response = response
         self._connection = connection
         self._pool = pool
         self._request = request
+        self._origin = origin
         self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -118,15 +129,8 @@ class _Body(httpx.AsyncByteStream):
         self._is_closed = True
         try:
             await self._response.aclose()
-        except BaseException:
-            await self._connection.aclose()
-            raise
-        if self._connection.is_idle():
-            url = self._request.url
-            origin = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/").origin
-            await self._pool.keep(self._connection, origin)
-        else:
-            await self._connection.aclose()
+        finally:
+            await self._pool.keep(self._connection, self._origin)
 
 
 @contextmanager
