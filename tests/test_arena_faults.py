@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from app.domain import LeakChoice
 from app.errors import ConflictError
+from app.jobs import arena as jobs
 from app.jobs.arena import streams
 from app.services import (
     arena,
@@ -18,6 +21,7 @@ from app.services import (
 )
 from app.services.arena import Phase
 from app.services.arena_rest import BROKEN_OFF
+from db.columns import new_id
 from db.engine import Database
 from tests.arenas import (
     StreamingEndpoint,
@@ -195,3 +199,24 @@ def test_a_battle_left_for_too_long_keeps_its_answers_and_its_vote_counts_once(s
     vote(rater, study)
     vote(other, study)
     assert [tuple(row) for row in rows(store, "SELECT n_taken, n_votes FROM pair")] == [(2, 2)]
+
+
+def test_two_tabs_that_ask_at_the_same_moment_have_a_battle_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, written = threading.Barrier(2), []
+
+    class Met(jobs.Live):
+        def __init__(self, battle_id: UUID) -> None:
+            super().__init__(battle_id)
+            both.wait(5)  # the other tab, too, has seen by now that nobody writes it
+
+    monkeypatch.setattr(jobs, "Live", Met)
+    own = jobs.Streams()
+    monkeypatch.setattr(own, "_start", written.append)
+    battle_id = new_id()
+    tabs = [threading.Thread(target=own.begin, args=(battle_id,)) for _ in range(2)]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join(10)
+    own.stop()
+    assert [live.battle_id for live in written] == [battle_id]

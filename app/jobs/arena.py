@@ -165,8 +165,10 @@ class Streams:
 
     def begin(self, battle_id: UUID) -> None:
         """Have the answers of a battle written, if they aren't being written already."""
-        if battle_id not in self._lives:
-            self._lives[battle_id] = live = Live(battle_id)
+        if battle_id in self._lives:
+            return
+        live = Live(battle_id)
+        if self._lives.setdefault(battle_id, live) is live:  # and not of another tab, at the same moment
             self._loop.call_soon_threadsafe(self._start, live)
 
     def look(self, battle_id: UUID) -> Shown | None:
