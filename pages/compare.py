@@ -14,6 +14,7 @@ from app.components import (
     hidden,
     note,
     page_file,
+    planner,
     progress,
     session,
     slice_form,
@@ -192,6 +193,8 @@ def _show_rest(
     head_to_head.show_numbers(setting, found)
     st.subheader("Over time", anchor=False)
     gap_over_time.show(found, rope)
+    st.subheader("How many votes would it take?", anchor=False)
+    planner.show(found)
     st.subheader("By category and criterion", anchor=False)
     head_to_head.show_parts(found)
     with st.container(horizontal=True, key="compare-files"):

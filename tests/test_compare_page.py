@@ -84,9 +84,31 @@ def test_while_a_study_runs_it_may_be_watched_and_no_p_value_is_shown() -> None:
     stored(status=ExperimentStatus.RUNNING)
     said = text_of(open_page(model="Birch", against="Cedar"))
     assert "look as often as you like" in said and "However often one looks" in said
-    assert "max-T" not in said and "Holm" not in said and "BH q" not in said
+    assert "max-T" not in said and "Holm" not in said and "BH q" not in said and "Exact p" not in said
     assert "at the end" in said
     assert "more votes would decide it" in said
+
+
+def test_at_the_end_the_exact_test_counts_each_rater_once() -> None:
+    stored()
+    said = text_of(open_page(model="Ash", against="Birch"))
+    assert "Exact p-value, one look at the end" in said
+    assert re.search(r"\d+ raters preferred Ash, \d+ Birch", said) and "Sign test corrected by Holm" in said
+    field = text_of(open_page(model="Ash", against="*"))
+    assert re.search(r"\d+ raters preferred Ash, \d+ the models it met", field)
+
+
+def test_the_planner_is_there_whatever_the_votes_say() -> None:
+    stored()
+    at = open_page(model="Ash", against="Birch", gap="3", power="90")
+    said, html = text_of(at), html_of(at)
+    assert "How many votes would it take?" in said and "with 90 % power" in said
+    assert html.count('class="chosen"') == 1 and "53.0 % <em>21 Elo</em>" in html
+    assert "design effect" in said and "a day, the pace from the first vote to the last" in said
+    field = text_of(open_page(model="Ash", against="*"))
+    assert "More votes in this study" in field and "New study of the two" not in field
+    running = stored(status=ExperimentStatus.RUNNING)
+    assert "No days are told" in text_of(open_page(study=running, gap="-7", power="abc"))
 
 
 def test_one_against_the_field_has_numbers_and_no_card() -> None:

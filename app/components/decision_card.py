@@ -52,24 +52,25 @@ def _forecast(forecast: Forecast, setting: Setting) -> str:
     if forecast.n_more is None:
         said = "At the present gap no number of votes that anybody collects would decide it."
     else:
-        said = f"If the gap stays as it is, about {counted(_rounded(forecast.n_more), 'more vote')} would decide it"
-        said += "." if forecast.days is None else f": {_days(forecast.days)} at the pace of the last seven days."
+        said = f"If the gap stays as it is, about {counted(rounded(forecast.n_more), 'more vote')} would decide it"
+        said += "." if forecast.days is None else f": {say_days(forecast.days)} at the pace of the last seven days."
         if forecast.days is None and setting.status == "running":
             said += " No vote came in the last seven days."
     if forecast.n_pair is not None:
         said += (
-            f" A new study of this pair alone would need about {_rounded(forecast.n_pair):,} votes to find, with 80 % "
+            f" A new study of this pair alone would need about {rounded(forecast.n_pair):,} votes to find, with 80 % "
             "power, a difference at the edge of what matters."
         )
     return said
 
 
-def _rounded(n: int) -> int:
+def rounded(n: int) -> int:
     """Two significant digits: a forecast knows no more."""
     return n if n < 100 else round(n, 2 - len(str(n)))
 
 
-def _days(days: float) -> str:
+def say_days(days: float) -> str:
+    """A time in days or months, as exact as a forecast is."""
     if days < 1:
         return "less than a day"
     return counted(round(days), "day") if days < 60 else f"{days / 30.4:.0f} months"

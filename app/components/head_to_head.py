@@ -16,6 +16,7 @@ from app.services.estimates import Estimate
 from app.services.head_to_head import HeadToHead, Part, Setting, Tally
 from app.services.style_control import StyleControl
 from app.stats.clustered_share import Share
+from app.stats.sign_test import SignTest
 
 _GAP = 400 / math.log(10)  # Elo points of a logit
 _DRAWN_HEAD = '<th scope="col" class="draw" aria-hidden="true"></th>'
@@ -74,6 +75,7 @@ def show_numbers(setting: Setting, result: HeadToHead) -> None:
         ]
         if estimate.p is not None:
             tiles.append(_p_tile(estimate, setting))
+            tiles.append(_exact_tile(result.sign, setting))
         elif not setting.is_at_end:
             tiles.append(
                 (
@@ -122,6 +124,24 @@ def _p_tile(estimate: Estimate, setting: Setting) -> tuple[str, str, str]:
     parts = [f"{name} {_p(p)}" for name, p in known if p is not None]
     text = f"Corrected for {setting.family}: {', '.join(parts)}. Uncorrected {_p(estimate.p)}, for a pair named before."
     return "p-value, one look at the end", _p(main if main is not None else estimate.p), text
+
+
+def _exact_tile(sign: SignTest | None, setting: Setting) -> tuple[str, str, str]:
+    """The sign test of the votes between the two, which leans on no model of the votes."""
+    name = "Exact p-value, one look at the end"
+    if sign is None or not sign.n_for + sign.n_against:
+        return name, "no votes", "Nobody has preferred one of the two to the other in a vote between them."
+    who, other = setting.model, setting.opponent or "the models it met"
+    people = "raters" if sign.is_by_rater else "votes"
+    even = f", {sign.n_even:,} each as often" if sign.n_even else ""
+    said = f"{sign.n_for:,} {people} preferred {who}, {sign.n_against:,} {other}{even}. "
+    said += f"Sign test corrected by Holm for {setting.family}; uncorrected {_p(sign.p)}. "
+    said += (
+        "Each rater counts once, so it holds however alike a rater’s votes are."
+        if sign.is_by_rater
+        else "Each vote counts as a rater, since too few raters are known."
+    )
+    return name, _p(sign.p_holm), said
 
 
 def _p(p: float) -> str:

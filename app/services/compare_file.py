@@ -27,6 +27,8 @@ COLUMNS = (
     "p_max_t",
     "p_holm",
     "q",
+    "p_exact",
+    "p_exact_holm",
 )
 
 
@@ -39,7 +41,8 @@ def write_comparison(result: HeadToHead) -> str:
     kind = "fixed" if setting.is_at_end else "anytime"
     if result.estimate is not None:
         name = f"{setting.model} - {setting.against}"
-        writer.writerow(_row("whole", name, result.estimate.n_votes, result.estimate, kind, None))
+        sign = (None, None) if result.sign is None else (result.sign.p, result.sign.p_holm)
+        writer.writerow(_row("whole", name, result.estimate.n_votes, result.estimate, kind, None, sign))
     for look in result.looks:
         writer.writerow(_row("look", look.at.isoformat(), look.n_votes, look.estimate, "anytime", None))
     for part in result.parts:
@@ -47,7 +50,15 @@ def write_comparison(result: HeadToHead) -> str:
     return out.getvalue()
 
 
-def _row(what: str, name: str, n: int, estimate: Estimate, kind: str, q: float | None) -> list[object]:
+def _row(
+    what: str,
+    name: str,
+    n: int,
+    estimate: Estimate,
+    kind: str,
+    q: float | None,
+    sign: tuple[float | None, float | None] = (None, None),
+) -> list[object]:
     def bounds(pair: tuple[float, float] | None) -> list[object]:
         return ["", ""] if pair is None else [_number(float(expit(x))) for x in pair]
 
@@ -61,7 +72,7 @@ def _row(what: str, name: str, n: int, estimate: Estimate, kind: str, q: float |
         *bounds(estimate.alone),
         *bounds(estimate.together),
         kind,
-        *("" if p is None else _number(p) for p in (estimate.p, estimate.p_max_t, estimate.p_holm, q)),
+        *("" if p is None else _number(p) for p in (estimate.p, estimate.p_max_t, estimate.p_holm, q, *sign)),
     ]
 
 

@@ -15,7 +15,7 @@ from app.services.chosen_votes import CONFIDENCE
 from app.services.estimates import Estimate
 from app.services.guardrails import Guardrail, State
 from app.services.head_to_head import HeadToHead, Setting
-from app.services.votes_needed import count_votes_needed
+from app.services.votes_needed import count_votes_needed, decisive_share
 from app.stats.cluster import FEW_CLUSTERS
 from app.stats.votes_to_decide import votes_to_decide
 
@@ -183,7 +183,8 @@ def _forecast(result: HeadToHead, rope_points: float) -> Forecast | None:
     n_more = None if needed is None else max(1, math.ceil(needed - whole.n_votes))
     days = n_more / result.votes_per_day if n_more is not None and result.votes_per_day else None
     undecided = {"tie_rate": tally.ties.share, "both_bad_rate": tally.both_bad.share}
-    if sum(undecided.values()) >= 1:
+    share = decisive_share(rope_points, **undecided)
+    if share is None:
         return Forecast(n_more, days, None)
-    pair = count_votes_needed(win_share=0.5 + rope_points / 100, **undecided)
+    pair = count_votes_needed(win_share=share, design_effect=whole.design_effect, **undecided)
     return Forecast(n_more, days, pair.n_votes)

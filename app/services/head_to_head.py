@@ -32,6 +32,7 @@ from app.stats.comparisons import OUTCOMES
 from app.stats.contrasts import Contrast
 from app.stats.pairwise import benjamini_hochberg
 from app.stats.sequential import BURN_IN
+from app.stats.sign_test import SignTest, field_sign_test, pair_sign_test
 from db import experiments
 from db.engine import database
 
@@ -113,7 +114,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """All that the Compare page says of the votes; ``votes_by`` raters cast all of them, 0 where none is known."""
+    """All that the Compare page says of the votes; ``votes_by`` raters cast all of them, 0 where none is known.
+
+    ``sign`` is the exact test of the votes between the two, told at the planned end only. ``votes_per_day`` is the pace
+    of the last seven days, None for a study that takes no votes; ``usual_per_day`` that from the first vote to the
+    last, None where no two days are told apart.
+    """
 
     setting: Setting
     tally: Tally
@@ -125,6 +131,8 @@ class HeadToHead:
     notes: tuple[str, ...]
     votes_by: int
     votes_per_day: float | None
+    usual_per_day: float | None
+    sign: SignTest | None
 
 
 def find_setting(actor: Identity | None, experiment_id: UUID, model: str, opponent: str | None) -> Setting:
@@ -179,16 +187,27 @@ def compare_models(
     contrast = contrasts.field_contrast(a) if b is None else contrasts.pair_contrast(a, b)
     ends, whole, looks = _follow(setting, picked, _told(contrast, say, 0.2, "Following the difference over time"))
     estimate = None if whole is None else estimated(whole, setting.n_family, is_at_end=setting.is_at_end)
+    sign = None
     if estimate is not None and setting.is_at_end:
         say(0.5, f"Correcting for {setting.family}")
         champion = None if setting.champion is None else study.models.index(setting.champion)
         estimate = corrected(estimate, picked, places, champion)
+        sign = field_sign_test(picked.votes, a) if b is None else pair_sign_test(picked.votes, a, b, champion)
     told = _told(contrast, say, 0.8, "Looking at categories and criteria")
     parts, n_too_small = _parts(setting, study, chosen, picked, told)
-    notes = tuple(_notes(setting, picked, whole, ends))
-    pace = _pace(setting, picked, now)
     return HeadToHead(
-        setting, _tally(picked, a, b), estimate, whole, looks, parts, n_too_small, notes, picked.votes.n_raters, pace
+        setting,
+        _tally(picked, a, b),
+        estimate,
+        whole,
+        looks,
+        parts,
+        n_too_small,
+        tuple(_notes(setting, picked, whole, ends)),
+        picked.votes.n_raters,
+        _pace(setting, picked, now),
+        _usual_pace(picked),
+        sign,
     )
 
 
@@ -327,3 +346,11 @@ def _pace(setting: Setting, picked: Chosen, now: datetime) -> float | None:
         return None
     week_ago = np.datetime64(now.replace(tzinfo=None), "us") - np.timedelta64(7, "D")
     return float(picked.votes.weight[picked.voted_at > week_ago].sum()) / 7
+
+
+def _usual_pace(picked: Chosen) -> float | None:
+    """Votes a day from the first to the last, if a day or more lies between."""
+    if not len(picked.voted_at):
+        return None
+    days = float((picked.voted_at[-1] - picked.voted_at[0]) / np.timedelta64(1, "D"))
+    return float(picked.votes.weight.sum()) / days if days >= 1 else None

@@ -78,6 +78,15 @@ def count_votes_needed(
     )
 
 
+def decisive_share(points: float, tie_rate: float, both_bad_rate: float) -> float | None:
+    """The share p of decisive votes behind a win probability of 50 + ``points`` % that counts ties and both-bad half.
+
+    p = 1/2 + (points / 100) / (1 - tie rate - both-bad rate); None where no p below 1 gives so much.
+    """
+    decisive = 1 - tie_rate - both_bad_rate
+    return 0.5 + points / 100 / decisive if points / 100 < decisive / 2 else None
+
+
 def _mean_sequential(share: float, n: float, *, power: float, alpha: float) -> float | None:
     budget = 1.9 * n
     while budget <= MOST_SEQUENTIAL:

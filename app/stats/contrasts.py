@@ -34,7 +34,7 @@ class Contrast:
 
     ``n_clusters`` raters were told apart (0 where none are known). ``n_own`` is the number of votes on the rarer of
     the compared models. ``is_reduced`` says that a model won or lost everything, so that the fit is Firth's and the
-    errors are per vote.
+    errors are per vote. ``per_vote`` is the variance that they would give.
     """
 
     difference: float
@@ -44,6 +44,17 @@ class Contrast:
     n_clusters: int
     n_own: float
     is_reduced: bool
+    per_vote: float
+
+    @property
+    def design_effect(self) -> float:
+        """By how much votes of one rater, which are alike, multiply the votes that are needed (Kish 1965); at least 1.
+
+        It is 1 where errors are per vote, and where all votes are one rater's, of whose habits nothing is known.
+        """
+        if not (self.per_vote > 0 and np.isfinite(self.variance)):
+            return 1.0
+        return max(self.variance / self.per_vote, 1.0)
 
     @property
     def se(self) -> float:
@@ -169,11 +180,13 @@ def _contrast_at(
             if is_reduced:
                 covariance = _per_vote(table, group, theta, unbounded_models(own), model_covariance(theta, own))
                 variance, df, g = float(direction @ covariance @ direction), np.inf, votes.n_raters
+                per_vote = variance
             else:
                 # G c alone is solved for; to invert the whole matrix at each look would take longer than all else.
                 v = newton_step(information(theta, own + own.T), direction)
                 influence = _influences(votes.m, group, theta, v)
                 variance, df, g = _spread(votes, influence, counts, end)
+                per_vote = float(counts @ influence**2)
         except NotConvergedError:
             return None
         n_by_model = own.sum(axis=0) + own.sum(axis=1)
@@ -181,7 +194,7 @@ def _contrast_at(
         if (direction < 0).sum() == 1:
             own_votes = min(own_votes, float(n_by_model[direction < 0].min()))
         n_votes = float(counts.sum())
-        return Contrast(float(direction @ theta), variance, df, n_votes, g, own_votes, is_reduced)
+        return Contrast(float(direction @ theta), variance, df, n_votes, g, own_votes, is_reduced, per_vote)
     return None
 
 
