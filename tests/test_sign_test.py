@@ -1,4 +1,4 @@
-"""The exact sign test: against scipy's binomial test, who counts in it, and its level where a rater's votes are alike."""
+"""The exact sign test: against scipy's binomial test, who counts in it, and its level where votes are alike."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def show(result: HeadToHead) -> None:
 def _table(plan: PairPlan, result: HeadToHead) -> str:
     of_pair = (
         '<th scope="col" class="n">New study of the two, one look</th>'
-        '<th scope="col" class="n">the same, looking at any time</th>'
+        '<th scope="col" class="n">looking at any time, on average</th>'
         if result.setting.opponent is not None
         else ""
     )
@@ -86,13 +86,13 @@ def _legend(plan: PairPlan, result: HeadToHead) -> str:
     said = [f"Votes that find the gap with {100 * plan.power:.0f} % power at a level of 5 %."]
     if setting.opponent is not None:
         ties = plan.tie_rate + plan.both_bad_rate
-        voted = f"with {100 * ties:.0f} % ties and both bad, as here" if tally.n_votes else "without ties, as none is known yet"
-        said.append(f"A new study of the two alone is planned {voted};")
+        whose = "between them" if tally.n_votes else "among all of this choice"
+        said.append(f"A new study of the two alone is planned with {100 * ties:.0f} % ties and both bad, as {whose};")
         if plan.design_effect > 1:
             said.append(
                 f"votes of one rater are alike, which multiplies the votes by {plan.design_effect:.2f} (design effect)."
             )
-        elif tally.is_clustered:
+        elif result.estimate is not None and math.isfinite(result.estimate.df):
             said.append("votes of one rater are no more alike than others here (design effect 1).")
         else:
             said.append("votes are taken as independent, since too few raters are known to tell how alike theirs are.")

@@ -15,7 +15,7 @@ from app.services.chosen_votes import CONFIDENCE
 from app.services.estimates import Estimate
 from app.services.guardrails import Guardrail, State
 from app.services.head_to_head import HeadToHead, Setting
-from app.services.votes_needed import count_votes_needed, decisive_share
+from app.services.pair_plan import count_pair_votes
 from app.stats.cluster import FEW_CLUSTERS
 from app.stats.votes_to_decide import votes_to_decide
 
@@ -168,7 +168,7 @@ def _of_parts(result: HeadToHead, finding: Finding) -> Iterator[str]:
 
 
 def _forecast(result: HeadToHead, rope_points: float) -> Forecast | None:
-    whole, setting, tally = result.whole, result.setting, result.tally
+    whole, setting = result.whole, result.setting
     if whole is None or not 0 < whole.variance < math.inf:
         return None
     needed = votes_to_decide(
@@ -182,9 +182,5 @@ def _forecast(result: HeadToHead, rope_points: float) -> Forecast | None:
     )
     n_more = None if needed is None else max(1, math.ceil(needed - whole.n_votes))
     days = n_more / result.votes_per_day if n_more is not None and result.votes_per_day else None
-    undecided = {"tie_rate": tally.ties.share, "both_bad_rate": tally.both_bad.share}
-    share = decisive_share(rope_points, **undecided)
-    if share is None:
-        return Forecast(n_more, days, None)
-    pair = count_votes_needed(win_share=share, design_effect=whole.design_effect, **undecided)
-    return Forecast(n_more, days, pair.n_votes)
+    pair = count_pair_votes(result, points=rope_points)
+    return Forecast(n_more, days, None if pair is None else pair.n_votes)

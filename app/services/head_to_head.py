@@ -118,7 +118,7 @@ class HeadToHead:
 
     ``sign`` is the exact test of the votes between the two, told at the planned end only. ``votes_per_day`` is the pace
     of the last seven days, None for a study that takes no votes; ``usual_per_day`` that from the first vote to the
-    last, None where no two days are told apart.
+    last, None where no two days are told apart. ``rates_of_all`` are the shares of ties and both-bad in all votes.
     """
 
     setting: Setting
@@ -132,6 +132,7 @@ class HeadToHead:
     votes_by: int
     votes_per_day: float | None
     usual_per_day: float | None
+    rates_of_all: tuple[float, float]
     sign: SignTest | None
 
 
@@ -207,6 +208,7 @@ def compare_models(
         picked.votes.n_raters,
         _pace(setting, picked, now),
         _usual_pace(picked),
+        _rates(picked),
         sign,
     )
 
@@ -354,3 +356,10 @@ def _usual_pace(picked: Chosen) -> float | None:
         return None
     days = float((picked.voted_at[-1] - picked.voted_at[0]) / np.timedelta64(1, "D"))
     return float(picked.votes.weight.sum()) / days if days >= 1 else None
+
+
+def _rates(picked: Chosen) -> tuple[float, float]:
+    """The shares of ties and of both-bad in all votes, whoever they are between."""
+    weight = picked.votes.weight
+    n = float(weight.sum()) or 1.0
+    return float(weight[picked.outcome == _TIE].sum()) / n, float(weight[picked.outcome == _BAD].sum()) / n

@@ -59,24 +59,38 @@ def plan_pair(result: HeadToHead, *, points: float, power: float = 0.8) -> PairP
     """
     if not 0 < points < 50:
         raise InvalidInputError(f"The gap must lie between 0 and 50 points of win share, not {points:g}.")
-    whole, tally = result.whole, result.tally
-    effect = 1.0 if whole is None else whole.design_effect
-    rates = tally.ties.share, tally.both_bad.share
-    gaps = {one: _plan_gap(result, one, power, rates, effect) for one in sorted({*USUAL_GAPS, points})}
+    gaps = {one: _plan_gap(result, one, power) for one in sorted({*USUAL_GAPS, points})}
     per_day, is_recent = result.votes_per_day, True
-    if result.votes_per_day is None:
+    if per_day is None:
         per_day, is_recent = result.usual_per_day, False
-    return PairPlan(tuple(gaps.values()), gaps[points], power, *rates, effect, per_day or None, is_recent)
+    effect = 1.0 if result.whole is None else result.whole.design_effect
+    return PairPlan(tuple(gaps.values()), gaps[points], power, *_rates(result), effect, per_day or None, is_recent)
 
 
-def _plan_gap(result: HeadToHead, points: float, power: float, rates: tuple[float, float], effect: float) -> PlannedGap:
-    gap = float(logit(0.5 + points / 100))
-    needed, n_sequential = None, None
+def count_pair_votes(result: HeadToHead, *, points: float, power: float = 0.8) -> VotesNeeded | None:
+    """Votes of a new study of the two models alone for a win probability of 50 + ``points`` %, ties half.
+
+    None for the field, and where so many ties leave no such gap.
+    """
+    rates = _rates(result)
     share = decisive_share(points, *rates)
-    if result.setting.opponent is not None and share is not None:
-        needed = _count_needed(share, power, *rates, effect)
-        if needed.n_sequential is not None:
-            n_sequential = math.ceil(needed.n_sequential * needed.n_votes / needed.n_decisive)
+    if result.setting.opponent is None or share is None:
+        return None
+    return _count_needed(share, power, *rates, 1.0 if result.whole is None else result.whole.design_effect)
+
+
+def _rates(result: HeadToHead) -> tuple[float, float]:
+    """The shares of ties and both-bad votes between the two, or in all votes if there are none between them."""
+    tally = result.tally
+    return (tally.ties.share, tally.both_bad.share) if tally.n_votes else result.rates_of_all
+
+
+def _plan_gap(result: HeadToHead, points: float, power: float) -> PlannedGap:
+    gap = float(logit(0.5 + points / 100))
+    needed = count_pair_votes(result, points=points, power=power)
+    n_sequential = None
+    if needed is not None and needed.n_sequential is not None:
+        n_sequential = math.ceil(needed.n_sequential * needed.n_votes / needed.n_decisive)
     return PlannedGap(points, gap, needed, n_sequential, _count_more(result, gap, power))
 
 
