@@ -54,6 +54,12 @@ study = experiments.create_experiment(
 experiments.start_experiment(None, study)
 print(json.dumps(sign_in.create_invite(None, role=Role.RATER, experiment_id=study, max_uses=100)))
 """
+PAGES = (
+    ("compare", "study=million"),
+    ("compare", "study=million&gap=3"),
+    ("quality", "study=million"),
+    ("explore", "study=million"),
+)
 QUERIES = (
     ("another method", "study=million&method=Davidson"),
     ("Elo, vote by vote", "study=million&method=Elo"),
@@ -115,10 +121,10 @@ class Researcher:
     """Somebody signed in who opens pages."""
 
     def __init__(self, base: str, link: str) -> None:
-        self.base, self.link, self.cookies = base, link, dict[str, str]()
+        self.base, self.link, self.cookies, self.said = base, link, dict[str, str](), ""
 
     async def visit(self, query: str, path: str = "leaderboard") -> float:
-        """Seconds from asking for a page to the end of its run."""
+        """Seconds from asking for a page to the end of its run; ``said`` is then what stands on it."""
         visitor = load_client()(self.base, path=path, query=query, cookies=self.cookies)
         if not self.cookies:
             await visitor.login(self.link)
@@ -127,9 +133,20 @@ class Researcher:
             took: float = await visitor.rerun()
             if visitor.exceptions:
                 sys.exit(f"the page failed: {visitor.exceptions}")
-            if path == "leaderboard" and not any("bo-board" in repr(part.proto) for part in visitor.elements.values()):
+            self.said = "".join(repr(part.proto) for part in visitor.elements.values())
+            if path == "leaderboard" and "bo-board" not in self.said:
                 sys.exit("the board was not drawn")
         return took
+
+    async def wait_for_trust(self, query: str) -> float:
+        """Seconds until the trust panel has its last check, looked for by opening the board again and again."""
+        began = time.perf_counter()
+        while "Lead rests on" not in self.said:
+            await asyncio.sleep(0.5)
+            await self.visit(query)
+            if time.perf_counter() - began > 60:
+                sys.exit("the trust panel was not completed within a minute")
+        return time.perf_counter() - began
 
 
 def measure(url: str, folder: Path) -> None:
@@ -147,6 +164,7 @@ def measure(url: str, folder: Path) -> None:
         researcher = Researcher(base, link)
         cold = asyncio.run(researcher.visit("study=million"))
         print(f"cold: start to ready {started:.2f} s, then to the board {cold:.2f} s")
+        print(f"the whole trust panel: {asyncio.run(researcher.wait_for_trust('study=million')):.1f} s later")
         print(f"again: {asyncio.run(researcher.visit('study=million')):.2f} s")
         for _ in range(3):
             run(folder, "-c", _MORE, url, "100", url=url)
@@ -154,6 +172,9 @@ def measure(url: str, folder: Path) -> None:
         for name, query in QUERIES:
             print(f"{name}: {asyncio.run(researcher.visit(query)):.2f} s")
         print(f"peak memory of the server: {peak_mb(pid):.0f} MB")
+        for path, query in PAGES:
+            print(f"{path}: {asyncio.run(researcher.visit(query, path)):.2f} s")
+        print(f"peak memory of the server, all of these: {peak_mb(pid):.0f} MB")
 
 
 def study_to_vote_in(url: str, folder: Path) -> str:

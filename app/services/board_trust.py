@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.errors import BakeoffError
@@ -16,7 +17,8 @@ from app.stats.counts import outcome_counts
 from app.stats.effective_size import effective_sample_size
 from app.stats.influence import FewestVotes, fewest_votes
 
-MOST_VOTES = 100_000  # beyond, the slower checks take seconds, and stand on the Quality page alone
+MOST_VOTES = 2_000_000  # beyond, the slower checks take many seconds, and stand on the Quality page and in the report
+MANY_VOTES = 100_000  # beyond, one check is computed after the other, since each takes some 100 MB while it is
 PARTS = ("bias", "agreement", "fit")
 FEWEST = "fewest"
 _fewest: Computed[FewestVotes | str] = Computed()
@@ -42,7 +44,7 @@ def rater_shares(board: Board) -> RaterShares | None:
 
 
 def ask_checks(board: Board) -> Mapping[str, Any]:
-    """The slower checks by name, ``PARTS`` of ``quality`` and ``FEWEST``: None while one is computed; empty for many.
+    """The slower checks by name, ``PARTS`` of ``quality`` and ``FEWEST``: None until one is done; empty for many votes.
 
     The fewest votes whose removal changes the leader are ``FewestVotes``, or in words why they can't be told.
     """
@@ -51,8 +53,15 @@ def ask_checks(board: Board) -> Mapping[str, Any]:
     study = steady_votes.read_steady(*board.study.experiment_ids)
     chosen = board.view.slice
     sliced = slices.take(study, chosen)
-    found = {part: quality.ask_part(study, chosen, sliced, part) for part in PARTS}
-    found[FEWEST] = _fewest.ask(study, (chosen, sliced.left_out), lambda: _find_fewest(study, sliced))
+    asks: dict[str, Callable[[], Any]] = {
+        part: partial(quality.ask_part, study, chosen, sliced, part) for part in PARTS
+    }
+    asks[FEWEST] = lambda: _fewest.ask(study, (chosen, sliced.left_out), lambda: _find_fewest(study, sliced))
+    found: dict[str, Any] = dict.fromkeys(asks)
+    for name, ask in asks.items():
+        found[name] = ask()
+        if found[name] is None and board.n_votes > MANY_VOTES:
+            break
     if any(value is None for value in found.values()):
         steady_votes.keep_waiting(study)
     return found

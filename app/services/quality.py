@@ -5,7 +5,7 @@ Each part takes up to some seconds for a million votes and is computed on anothe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from app.stats.vote_columns import SKIPPED, UNKNOWN, VoteColumns, to_comparisons
 N_BOOT = 400  # for the interval of alpha; its ends move by less than its second digit with more
 MOST_TOLD = 10  # raters who move the lead most
 FEWEST_ITEMS = 2
+MOST_AT_ONCE = 100_000  # votes whose items are told apart together, which takes a hundred bytes each
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,11 @@ def _agreements(study: StudyVotes, votes: VoteColumns) -> list[SliceAgreement] |
     votes = of_known_raters(votes.select(votes.prompt != UNKNOWN))
     if not len(votes):
         return "No vote names both its rater and its prompt."
-    comparisons = to_comparisons(votes, study.models, single=True)
-    item, code = item_codes(comparisons, votes.prompt), oriented_codes(comparisons)
-    prompt_of = np.zeros(item.max() + 1, dtype=np.int64)
-    prompt_of[item] = votes.prompt
-    counts, items = value_counts(item, votes.rater, code), _judged_twice(item, votes.rater)
+    parts_of = [_judgements(study, votes.select(rows)) for rows in _by_prompts(votes)]
+    counts, prompts = (np.concatenate(column) for column in zip(*parts_of, strict=True))
+    if not len(counts):
+        return "No item was judged by two raters, so nothing shows whether they agree."
     found = [SliceAgreement("", "", agreement_of_counts(counts, n_boot=N_BOOT))]
-    prompts = prompt_of[items]
     parts = []
     for tag, values in slices.list_choices(study).tags.items():
         for value in values:
@@ -114,6 +113,24 @@ def _agreements(study: StudyVotes, votes: VoteColumns) -> list[SliceAgreement] |
             if rows.sum() >= FEWEST_ITEMS:
                 parts.append(SliceAgreement(tag, value, agreement_of_counts(counts[rows], n_boot=N_BOOT)))
     return found + sorted(parts, key=lambda one: (one.tag, one.found.alpha is None, one.found.alpha or 0.0))
+
+
+def _by_prompts(votes: VoteColumns) -> Iterator[NDArray[np.bool_]]:
+    """The rows of some prompts after the other's, about ``MOST_AT_ONCE`` votes each, so that memory stays small."""
+    stretch = np.cumsum(np.bincount(votes.prompt)) // MOST_AT_ONCE
+    for one in np.unique(stretch[votes.prompt]).tolist():
+        yield stretch[votes.prompt] == one
+
+
+def _judgements(study: StudyVotes, votes: VoteColumns) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """How many raters gave each verdict on each item (a prompt and a pair) that two judged, and the items' prompts."""
+    comparisons = to_comparisons(votes, study.models, single=True)
+    item, code = item_codes(comparisons, votes.prompt), oriented_codes(comparisons)
+    if not len(items := _judged_twice(item, votes.rater)):
+        return np.zeros((0, 3), dtype=np.int64), np.zeros(0, dtype=np.int32)
+    prompt_of = np.zeros(item.max() + 1, dtype=np.int32)
+    prompt_of[item] = votes.prompt
+    return value_counts(item, votes.rater, code), prompt_of[items]
 
 
 def _judged_twice(item: NDArray[np.int64], rater: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -55,29 +55,29 @@ class Bias:
 
 def bias_of(study: StudyVotes, votes: VoteColumns) -> Bias:
     """Both biases of votes with an outcome."""
-    known = votes.select(votes.a_is_left != SIDE_UNKNOWN)
-    decided = known.select(known.outcome < 2)
-    n_raters = len(np.unique(votes.rater[votes.rater != UNKNOWN]))
-    position, position_problem = _position(study, known)
+    is_known = votes.a_is_left != SIDE_UNKNOWN
+    is_decided = is_known & (votes.outcome < 2)
+    position, position_problem = _position(study, votes.select(is_known))
     length, length_problem, n_with_length = _length(study, votes)
     return Bias(
-        left=_left(decided),
-        n_decided=int(decided.weight.sum()),
+        left=_left(votes, is_decided),
+        n_decided=int(votes.weight[is_decided].sum()),
         position=position,
         position_problem=position_problem,
         length=length,
         length_problem=length_problem,
         n_with_length=n_with_length,
-        n_raters=n_raters,
+        n_raters=int(np.count_nonzero(votes.n_by_rater)),
     )
 
 
-def _left(votes: VoteColumns) -> Estimate | None:
-    votes = votes.select(votes.rater != UNKNOWN)
-    if len(np.unique(votes.rater)) < FEWEST_RATERS:
+def _left(votes: VoteColumns, is_decided: NDArray[np.bool_]) -> Estimate | None:
+    rows = is_decided & (votes.rater != UNKNOWN)
+    rater = votes.rater[rows]
+    if np.count_nonzero(np.bincount(rater)) < FEWEST_RATERS:
         return None
-    is_left = (votes.outcome == 0) == (votes.a_is_left == 1)
-    found = clustered_share(is_left, votes.weight.astype(np.float64), votes.rater.astype(np.int64))
+    is_left = (votes.outcome[rows] == 0) == (votes.a_is_left[rows] == 1)
+    found = clustered_share(is_left, votes.weight[rows].astype(np.float64), rater.astype(np.int64))
     return Estimate(found.share, found.lower, found.upper)
 
 
@@ -85,9 +85,9 @@ def _position(study: StudyVotes, votes: VoteColumns) -> tuple[Estimate | None, s
     if not len(votes):
         return None, "No vote says which model stood on which side."
     known = votes.select(votes.rater != UNKNOWN)
-    if len(np.unique(known.rater)) < FEWEST_RATERS:
+    if np.count_nonzero(known.n_by_rater) < FEWEST_RATERS:
         return None, f"It takes {FEWEST_RATERS} known raters: a leaning to one side is a rater's own."
-    comparisons = to_comparisons(known, study.models, single=True)
+    comparisons = to_comparisons(known, study.models, with_singles=True)
     try:
         ranking = bradley_terry.rank(comparisons, position=True, covariance=clustered(comparisons, ("rater",)))
     except BakeoffError as error:

@@ -43,13 +43,14 @@ class VoteColumns:
         return len(self.pair)
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> VoteColumns:
-        """Only these rows (a mask, indices or a stretch), in this order."""
+        """Only these rows (a mask, indices or a stretch), in this order; not a copy where a mask leaves none out."""
+        if isinstance(rows, np.ndarray) and rows.dtype == np.bool_ and len(rows) == len(self) and rows.all():
+            return self
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def answered(self) -> VoteColumns:
         """The votes with an outcome."""
-        has_outcome = self.outcome != SKIPPED
-        return self if has_outcome.all() else self.select(has_outcome)
+        return self.select(self.outcome != SKIPPED)
 
     @cached_property
     def is_unit(self) -> bool:
