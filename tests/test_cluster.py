@@ -288,3 +288,36 @@ def test_a_million_votes_two_way_take_less_than_a_second_of_processor_time():
         took.append(time.thread_time() - start)
     assert found.n_clusters == (20_000, 5_000)
     assert min(took) < patience()
+
+
+@pytest.mark.parametrize("way", ["dense at once", "dense in blocks", "pairs", "sparse"])
+@pytest.mark.parametrize("has_weights", [True, False])
+def test_votes_that_share_a_row_of_scores_give_what_they_give_apart(way, has_weights, monkeypatch):
+    rng = np.random.default_rng(7)
+    m, n_rows, n = 4, 40, 900
+    a = rng.integers(0, m, n_rows)
+    score, extra = rng.normal(size=n_rows), rng.normal(size=(n_rows, 2))
+    place = rng.integers(0, n_rows, n).astype(np.int32)
+    weight = rng.integers(1, 5, n).astype(float) if has_weights else None
+    shared = cluster.Scores(m, a, (a + 1) % m, score, -score, extra, place, weight)
+    times = np.ones(n) if weight is None else weight
+    apart = pair_scores(m, a[place], shared.model_b[place], (score[place] * times))
+    apart = cluster.Scores(m, apart.model_a, apart.model_b, apart.score_a, apart.score_b, extra[place] * times[:, None])
+    assert (len(shared), shared.n_parameters) == (n, m + 2) == (len(apart), apart.n_parameters)
+    if way == "dense in blocks":
+        monkeypatch.setattr(cluster, "BLOCK_CELLS", 24)
+    if way in ("pairs", "sparse"):
+        monkeypatch.setattr(cluster, "DENSE_FROM", 0)
+        monkeypatch.setattr(cluster, "MOST_PAIRS", 1000 if way == "pairs" else 0)
+    code = rng.integers(0, 60, n)
+    for codes in (code, code.astype(np.int32)):
+        found, wanted = cluster_meat(shared, codes), cluster_meat(apart, code)
+        assert found[1] == wanted[1] == 60
+        assert found[0] == pytest.approx(wanted[0], rel=1e-12, abs=1e-9)
+        sums = np.array([[0.0] * (m + 2)] * 60)
+        np.add.at(sums, (code, apart.model_a), apart.score_a)
+        np.add.at(sums, (code, apart.model_b), apart.score_b)
+        for column in range(2):
+            np.add.at(sums, (code, m + column), apart.extra[:, column])
+        assert found[0] == pytest.approx(sums.T @ sums, rel=1e-9, abs=1e-9)
+    assert vote_meat(shared) == pytest.approx(vote_meat(apart), rel=1e-12, abs=1e-9)

@@ -17,6 +17,7 @@ from app.stats.newton import fit_bradley_terry
 from app.stats.scores import Covariance, Uncertainty, VoteScores
 
 N_REPLICATES = 1000
+Places = NDArray[np.int32] | NDArray[np.int64]
 MOST_SEPARATED = 20_000_000  # votes, half a gigabyte
 ONLY_ONE = (
     "There is only one {0}, so no interval can be clustered by {0}; the votes are taken as independent of it. Nothing "
@@ -114,15 +115,16 @@ def resampled(comparisons: Comparisons, by: tuple[str, ...], *, ties: str, both_
 
 def _votes_behind(
     comparisons: Comparisons, scores: VoteScores, by: tuple[str, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+) -> tuple[Places, NDArray[np.float64], dict[str, NDArray[np.int64]]]:
     """Of every single vote the place of its score, its weight, and its codes by name, no unknown ones like others."""
     singles = comparisons.singles
     if singles is None:
-        rows, weight = np.arange(len(scores.vote)), scores.weight
+        rows: Places = np.arange(len(scores.vote), dtype=np.int32)
+        weight = scores.weight
         known = {name: _known_codes(comparisons, name)[scores.vote] for name in by}
     else:
-        place = np.full(len(comparisons), -1)
-        place[scores.vote] = np.arange(len(scores.vote))
+        place = np.full(len(comparisons), -1, dtype=np.int32)
+        place[scores.vote] = np.arange(len(scores.vote), dtype=np.int32)
         rows, weight = place[singles.row], singles.weight.astype(np.float64)
         known = {name: _known_codes(comparisons, name) for name in by}
         if len(scores.vote) < len(comparisons):  # rows that the fit leaves aside, such as ties
@@ -132,14 +134,13 @@ def _votes_behind(
     return rows[again], weight, {name: _codes(codes[again]) for name, codes in known.items()}
 
 
-def _as_cluster_scores(scores: VoteScores, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> Scores:
-    by_a, others = scores.residual[rows], scores.others[rows]
-    if (weight != 1).any():
-        by_a, others = by_a * weight, others * weight[:, None]
-    return Scores(scores.m, scores.first[rows], scores.second[rows], by_a, -by_a, others)
+def _as_cluster_scores(scores: VoteScores, rows: Places, weight: NDArray[np.float64]) -> Scores:
+    times = None if (weight == 1).all() else weight
+    by_a = scores.residual
+    return Scores(scores.m, scores.first, scores.second, by_a, -by_a, scores.others, rows, times)
 
 
-def _vote_meat(scores: VoteScores, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _vote_meat(scores: VoteScores, rows: Places, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """``cluster.vote_meat`` of these votes, from how many there are of each score."""
     squares = None if (weight == 1).all() else weight * weight  # to count alone takes half as long
     times = np.sqrt(np.bincount(rows, squares, minlength=len(scores.residual)))
@@ -187,7 +188,7 @@ def _known_codes(comparisons: Comparisons, name: str) -> NDArray[np.int64]:
     codes = origin.rater if name == "rater" else origin.prompt
     if codes is None:
         raise InvalidInputError(f"the votes do not say by which {name} they are")
-    return np.asarray(codes, dtype=np.int64)
+    return codes
 
 
 def _codes(codes: NDArray[np.int64]) -> NDArray[np.int64]:
