@@ -387,3 +387,17 @@ def test_what_another_process_kept_meanwhile_takes_the_place_of_an_interrupted_l
     vote_store.forget()
     vote_store._studies.update(interrupted)
     assert in_memory(study_id) == counted(store, study_id)
+
+
+def test_rows_that_are_taken_empty_what_they_came_in_and_leave_room_for_more() -> None:
+    rows, given = GrowingRows({"x": "int64", "y": "int8"}), {"x": np.arange(8), "y": np.ones(8, dtype=np.int8)}
+    rows.take(np.arange(8, dtype=np.uint64), given)
+    rows.settle()
+    assert given == {} and rows.columns()["x"].tolist() == list(range(8))
+    before = rows.columns()["x"]
+    more = {"x": np.array([80]), "y": np.array([2], dtype=np.int8)}
+    assert rows.put(np.array([8], dtype=np.uint64), more, np.array([True]))
+    after = rows.columns()["x"]
+    assert np.shares_memory(before, after) and before.tolist() == list(range(8)) and after.tolist() == [*range(8), 80]
+    assert rows.put(np.array([3], dtype=np.uint64), more, np.array([True]))  # a key that was taken is known
+    assert sorted(rows.columns()["x"].tolist()) == [0, 1, 2, 4, 5, 6, 7, 80, 80] and len(rows) == 9

@@ -35,7 +35,7 @@ class Kept:
 
     mark: Mark
     keys: NDArray[np.uint64]
-    columns: Mapping[str, NDArray[Any]]
+    columns: dict[str, NDArray[Any]]
     names: Mapping[str, tuple[str, ...]]
 
 

@@ -148,7 +148,7 @@ class _Study:
 
     def _take(self, kept: vote_snapshot.Kept) -> None:
         self.rows, self._kinds, self._is_changed = GrowingRows(KINDS), {}, True  # an interrupted look may have begun
-        self.rows.extend(kept.keys, kept.columns)
+        self.rows.take(kept.keys, kept.columns)
         self.rows.settle()
         self.codes = {name: Codes(names) for name, names in kept.names.items()}
         self._ends = _NO_ENDS

@@ -65,13 +65,21 @@ class GrowingRows:
         """New rows whose keys are known to be new; ``settle`` when all are there."""
         self._append(keys, rows, is_bulk=True)
 
+    def take(self, keys: NDArray[np.uint64], rows: dict[str, NDArray[np.generic]]) -> None:
+        """The same, emptying ``rows`` column by column, so that no two copies of all are ever in memory."""
+        n = self._n
+        self._append(keys, {}, is_bulk=True)
+        for name, array in self._arrays.items():
+            array[n : self._n] = rows.pop(name)
+
     def settle(self) -> None:
-        """Leave out what was removed and put all keys in order."""
-        keys = self.keys()
-        self._arrays = self.columns()
-        self._keys, self._n, self._n_removed = keys, len(keys), 0
-        self._is_alive = np.ones(self._n, dtype=np.bool_)
-        self._sorted = np.argsort(keys, kind="stable")
+        """Leave out what was removed and put all keys in order; the room for more rows stays where nothing was."""
+        if self._n_removed:
+            keys = self.keys()
+            self._arrays = self.columns()
+            self._keys, self._n, self._n_removed = keys, len(keys), 0
+            self._is_alive = np.ones(self._n, dtype=np.bool_)
+        self._sorted = np.argsort(self._keys[: self._n], kind="stable")
         self._loose = {}
 
     def _find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -95,8 +103,8 @@ class GrowingRows:
         if n > len(self._keys):
             self._make_room(int(n * SPARE))
         here = slice(self._n, n)
-        for name, array in self._arrays.items():
-            array[here] = rows[name]
+        for name, column in rows.items():
+            self._arrays[name][here] = column
         self._keys[here], self._is_alive[here] = keys, True
         if not is_bulk:
             self._loose.update(zip(keys.tolist(), range(self._n, n), strict=True))
