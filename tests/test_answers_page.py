@@ -125,7 +125,7 @@ def test_reasons_strength_and_comment_are_said_by_keyboard_while_the_next_pair_s
     chip.get_by_text("Clear", exact=True).first.focus()
     chip.get_by_text("Clear", exact=True).first.click()
     kept(ballot)
-    page.get_by_text("Slightly").click()
+    page.get_by_text("Slightly", exact=True).click()  # a pair may have the word, too
     until(page, lambda: live(ballot, battle)[0].strength == "slightly")
     settle(page)
     box.focus()
