@@ -116,6 +116,7 @@ class GrowingRows:
             larger[: self._n] = array[: self._n]
             return larger
 
-        self._arrays = {name: grown(array) for name, array in self._arrays.items()}
-        self._keys = grown(self._keys)  # type: ignore[assignment]
+        for name, array in self._arrays.items():  # one after the other, so that no two copies of all are in memory
+            self._arrays[name] = grown(array)
         self._is_alive = grown(self._is_alive)  # type: ignore[assignment]
+        self._keys = grown(self._keys)  # type: ignore[assignment]
