@@ -75,7 +75,7 @@ class Scores:
 
     def apart(self) -> Scores:
         """The same with a row for each vote."""
-        return self if self.place is None else self.at(slice(None))
+        return self if self.place is None and self.weight is None else self.at(slice(None))
 
     def ends(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Of each vote its model and its score, by model_a and then by model_b."""
